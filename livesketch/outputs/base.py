@@ -1,0 +1,49 @@
+"""What a player asks of an output."""
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from ..events import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What an output may want to know about what will be drawn."""
+
+    model: str
+    """The model's name, such as ``cat``."""
+    seed: int
+    """The 64-bit seed that draws it again."""
+    units: float
+    """Data units across the stage: x = 0.5 + (sum of dx) / units."""
+    temperature: float | None = None
+    """At the start; None where there is no such control."""
+
+
+@runtime_checkable
+class Output(Protocol):
+    """Carries events somewhere. All methods are called from one thread at a time.
+
+    ``send``, ``tick`` and ``lift`` do not raise for a receiver that is away: losses are counted, not thrown into the
+    performance. What they do raise the player counts and survives.
+    """
+
+    paces: bool
+    """True where ``send`` returns only when the machine is ready for more (a plotter): it sets the pace."""
+    may_drop: bool
+    """True where a point inside a line may be lost under load; lifts, ends, tokens and note-offs never may."""
+
+    def open(self, name: str, voices: int, stage: Stage) -> None:
+        """A player starts to send. Called again, by the next player of the same name, it goes on."""
+
+    def send(self, event: Event) -> None:
+        """One event; all events of one step are followed by one ``tick``."""
+
+    def tick(self, now: float) -> None:
+        """The player's clock, seconds: after each step, and at least every 50 ms while it waits."""
+
+    def lift(self) -> None:
+        """Pen up, notes off, pending events out; more may follow."""
+
+    def close(self) -> None:
+        """Finishes: files complete, sockets shut. Twice is harmless."""

@@ -1,0 +1,194 @@
+"""Trains the class-conditional decoder that ships with livesketch.
+
+    python -m livesketch.training.sketch cat.npz pig.npz --minutes 90 --out run/
+
+Inputs are official Sketch-RNN ``.npz`` data sets, one class each (the file name is the label). The run keeps an
+exponential moving average of the weights, and writes it as float32 safetensors (``best.safetensors``) whenever the
+validation loss improves; ``livesketch.training.export`` turns that into a checkpoint for drawing.
+"""
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ..data.sketch_npz import Stroke3, read_sketch_npz
+from ..models.network import ClassConditionalDecoder, nats
+
+MAX_ROWS = 200
+"""Longer drawings are left out of training, and counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One drawing with its class."""
+
+    rows: Stroke3
+    label: int
+
+
+def stroke5(rows: Stroke3, length: int) -> NDArray[np.float32]:
+    """Stroke-5 rows, padded with the end row (0, 0, 0, 0, 1) to ``length``; model units stay as they are."""
+    out = np.zeros((length, 5), np.float32)
+    n = len(rows)
+    out[:n, :2] = rows[:, :2]
+    out[:n, 2] = 1 - rows[:, 2]
+    out[:n, 3] = rows[:, 2]
+    out[n:, 4] = 1
+    return out
+
+
+def drop_points(rows: Stroke3, probability: float, rng: np.random.Generator) -> Stroke3:
+    """Magenta's ``augment_strokes``: merges random inner points of a stroke into the point before."""
+    drop = rng.random(len(rows)) < probability
+    out: list[list[float]] = []
+    inner = 0
+    for (dx, dy, lift), chance in zip(rows.tolist(), drop.tolist(), strict=True):
+        inner = 0 if lift else inner + 1
+        if chance and inner > 2:
+            out[-1][0] += dx
+            out[-1][1] += dy
+        else:
+            out.append([dx, dy, lift])
+    return np.array(out, np.float32)
+
+
+def batches(examples: list[Example], size: int, rng: np.random.Generator, augment: bool) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches of about equal length: stroke-5 (batch, steps + 1, 5) with the start token in row 0, and labels."""
+    order = rng.permutation(len(examples))
+    pool = size * 40
+    groups: list[NDArray[Any]] = []
+    for first in range(0, len(order), pool):
+        part = sorted(order[first : first + pool], key=lambda i: len(examples[i].rows))
+        groups += [np.array(part[i : i + size]) for i in range(0, len(part), size)]
+    for group in (groups[i] for i in rng.permutation(len(groups))):
+        drawings = [examples[i].rows for i in group]
+        if augment:
+            drawings = [drop_points(rows, 0.10, rng) for rows in drawings]
+        length = max(map(len, drawings)) + 1
+        batch = np.stack([stroke5(rows, length) for rows in drawings])
+        if augment:
+            batch[:, :, :2] *= rng.uniform(0.85, 1.15, (len(batch), 1, 2)).astype(np.float32)
+        start = np.zeros((len(batch), 1, 5), np.float32)
+        start[:, 0, 2] = 1
+        yield torch.from_numpy(np.concatenate([start, batch], 1)), torch.tensor([examples[i].label for i in group])
+
+
+def loss_of(net: ClassConditionalDecoder, rows: Tensor, label: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(offset nats summed, pen nats summed, steps): END is counted once, its offset not at all, padding never."""
+    inputs, target = rows[:, :-1], rows[:, 1:]
+    offset, pen = nats(net(inputs, label), target, net.mixtures)
+    ended = inputs[..., 4]
+    return (offset * (1 - target[..., 4])).sum(), (pen * (1 - ended)).sum(), (1 - ended).sum()
+
+
+@torch.no_grad()
+def evaluate(net: ClassConditionalDecoder, examples: list[Example]) -> dict[str, float]:
+    """Nats per step on unaugmented drawings."""
+    net.eval()
+    totals = torch.zeros(3)
+    for rows, label in batches(examples, 200, np.random.default_rng(0), augment=False):
+        totals += torch.stack(loss_of(net, rows, label))
+    net.train()
+    offset, pen, steps = totals.tolist()
+    return {"offset": offset / steps, "pen": pen / steps, "nats": (offset + pen) / steps}
+
+
+def load(paths: list[Path]) -> tuple[list[str], dict[str, list[Example]], dict[str, float]]:
+    """Labels, splits in model units, and what was measured on the training drawings (data units)."""
+    labels = [path.stem for path in paths]
+    splits: dict[str, list[Example]] = {"train": [], "valid": [], "test": []}
+    too_long = 0
+    for label, path in enumerate(paths):
+        data = read_sketch_npz(path)
+        for split, examples in splits.items():
+            kept = [rows for rows in getattr(data, split) if len(rows) <= MAX_ROWS]
+            too_long += len(getattr(data, split)) - len(kept)
+            examples += [Example(rows, label) for rows in kept]
+    print(f"{len(splits['train'])} training drawings; {too_long} longer than {MAX_ROWS} rows left out", flush=True)
+    offsets = np.concatenate([example.rows[:, :2].ravel() for example in splits["train"]])
+    scale = float(offsets.std())
+    reach = [np.abs(example.rows[:, :2].cumsum(0)).max() for example in splits["train"]]
+    measured = {"scale_factor": scale, "stage_units": 2 * float(np.quantile(reach, 0.95)),
+                "max_steps": float(max(len(example.rows) for example in splits["train"]) + 1)}
+    for examples in splits.values():
+        for example in examples:
+            example.rows[:, :2] /= scale
+    return labels, splits, measured
+
+
+def train(args: argparse.Namespace) -> None:
+    torch.manual_seed(args.seed)
+    rng = np.random.default_rng(args.seed)
+    labels, splits, measured = load(args.data)
+    net = ClassConditionalDecoder(len(labels), args.hidden, 20, args.label_size, args.dropout)
+    average = torch.optim.swa_utils.AveragedModel(net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.999))
+    optimizer = torch.optim.AdamW(net.parameters(), lr=args.lr, weight_decay=args.weight_decay)
+    args.out.mkdir(parents=True, exist_ok=True)
+    began, steps, epoch, best = time.monotonic(), 0, 0, math.inf
+    budget = args.minutes * 60
+    log: list[dict[str, float]] = []
+    done = False
+    while not done:
+        seen, total, count = 0, 0.0, 0.0
+        for rows, label in batches(splits["train"], args.batch, rng, augment=True):
+            spent = time.monotonic() - began
+            done = spent > budget
+            if done:
+                break
+            for group in optimizer.param_groups:
+                group["lr"] = 2e-5 + (args.lr - 2e-5) * 0.5 * (1 + math.cos(math.pi * spent / budget))
+            with torch.autocast("cpu", torch.bfloat16, enabled=args.bf16):
+                offset, pen, number = loss_of(net, rows, label)
+            loss = (offset + pen) / number
+            if not torch.isfinite(loss):
+                raise SystemExit(f"loss is {loss.item()} at step {steps}: try a smaller --lr")
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_value_(net.parameters(), 1.0)
+            optimizer.step()
+            average.update_parameters(net)
+            steps, seen, total, count = steps + 1, seen + len(rows), total + (offset + pen).item(), count + number.item()
+            if steps % 50 == 0:
+                print(f"step {steps} epoch {epoch} {total / count:.4f} {steps * args.batch / spent:.0f}/s", flush=True)
+        epoch += 1
+        valid = evaluate(average.module, splits["valid"])
+        log.append({"epoch": epoch, "step": steps, "minutes": (time.monotonic() - began) / 60, "train": total / max(count, 1), **valid})
+        print(json.dumps(log[-1]), flush=True)
+        if valid["nats"] < best:
+            best = valid["nats"]
+            test = evaluate(average.module, splits["test"])
+            facts = {"labels": labels, **measured, "hidden": args.hidden, "mixtures": 20, "steps": steps, "epochs": epoch,
+                     "valid": valid, "test": test, "minutes": log[-1]["minutes"], "seed": args.seed}
+            save_file(average.module.state_dict(), args.out / "best.safetensors", {"facts": json.dumps(facts)})
+        (args.out / "log.json").write_text(json.dumps(log, indent=1))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", nargs="+", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=90)
+    parser.add_argument("--hidden", type=int, default=512)
+    parser.add_argument("--label-size", type=int, default=32)
+    parser.add_argument("--batch", type=int, default=100)
+    parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument("--weight-decay", type=float, default=1e-4)
+    parser.add_argument("--dropout", type=float, default=0.1)
+    parser.add_argument("--bf16", action="store_true")
+    parser.add_argument("--seed", type=int, default=1)
+    train(parser.parse_args())
+
+
+if __name__ == "__main__":
+    main()
