@@ -1,0 +1,149 @@
+"""livesketch: neural networks that draw and write, live.
+
+    import livesketch as ls
+
+    cat = ls.sketch("cat", seed=7)            # a stream; nothing moves yet
+    next(cat)                                 # one decoder step -> PenAction
+    cat.temperature = 0.4                     # acts on the very next step
+    cat.feed([[[0, 0], [40, 5], [60, 40]]])   # you draw; the model goes on from there
+
+    p = ls.play(cat, to=[ls.osc("127.0.0.1:9000"), ls.terminal()], rate=60)
+    p.rate = 120
+    ls.hush()                                 # everything stops at a clean place
+
+    ls.draw(ls.sketch("pig"), to=[ls.svg("pigs.svg")], n=12)
+    ls.catalogue()                            # what can be asked for by name
+
+Importing this opens nothing and loads nothing heavy: each name is loaded when it is first used.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .errors import BackendUnavailableError as BackendUnavailableError
+    from .errors import CheckpointError as CheckpointError
+    from .errors import ControlError as ControlError
+    from .errors import DataError as DataError
+    from .errors import LivesketchError as LivesketchError
+    from .errors import MissingExtraError as MissingExtraError
+    from .errors import ModelNotFoundError as ModelNotFoundError
+    from .errors import OutputError as OutputError
+    from .errors import StrokesError as StrokesError
+    from .errors import UnsupportedModelError as UnsupportedModelError
+    from .events import Cue as Cue
+    from .events import Pen as Pen
+    from .events import PenAction as PenAction
+    from .events import Token as Token
+    from .models.catalogue import catalogue as catalogue
+    from .outputs.osc import osc as osc
+    from .outputs.recorder import Recorder as Recorder
+    from .outputs.svg import svg as svg
+    from .outputs.terminal import terminal as terminal
+    from .player.clock import OfflineClock as OfflineClock
+    from .player.performance import draw as draw
+    from .player.performance import hush as hush
+    from .player.performance import play as play
+    from .player.performance import players as players
+    from .player.players import Player as Player
+    from .streams.drawing import Drawing as Drawing
+    from .streams.sketch import SketchStream as SketchStream
+    from .streams.sketch import sketch as sketch
+    from .streams.voices import Actions as Actions
+    from .streams.voices import SketchVoices as SketchVoices
+    from .streams.voices import voices as voices
+    from .stroke_files import load_strokes as load_strokes
+    from .stroke_files import save_strokes as save_strokes
+    from .strokes import to_polylines as to_polylines
+    from .strokes import to_stroke3 as to_stroke3
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Actions": "streams.voices",
+    "BackendUnavailableError": "errors",
+    "CheckpointError": "errors",
+    "ControlError": "errors",
+    "Cue": "events",
+    "DataError": "errors",
+    "Drawing": "streams.drawing",
+    "LivesketchError": "errors",
+    "MissingExtraError": "errors",
+    "ModelNotFoundError": "errors",
+    "OfflineClock": "player.clock",
+    "OutputError": "errors",
+    "Pen": "events",
+    "PenAction": "events",
+    "Player": "player.players",
+    "Recorder": "outputs.recorder",
+    "SketchStream": "streams.sketch",
+    "SketchVoices": "streams.voices",
+    "StrokesError": "errors",
+    "Token": "events",
+    "UnsupportedModelError": "errors",
+    "catalogue": "models.catalogue",
+    "draw": "player.performance",
+    "hush": "player.performance",
+    "load_strokes": "stroke_files",
+    "osc": "outputs.osc",
+    "play": "player.performance",
+    "players": "player.performance",
+    "save_strokes": "stroke_files",
+    "sketch": "streams.sketch",
+    "svg": "outputs.svg",
+    "terminal": "outputs.terminal",
+    "to_polylines": "strokes",
+    "to_stroke3": "strokes",
+    "voices": "streams.voices",
+}
+"""Where each public name lives; it is imported from there on first use. The imports above are for type checkers."""
+
+__all__ = [
+    "Actions",
+    "BackendUnavailableError",
+    "CheckpointError",
+    "ControlError",
+    "Cue",
+    "DataError",
+    "Drawing",
+    "LivesketchError",
+    "MissingExtraError",
+    "ModelNotFoundError",
+    "OfflineClock",
+    "OutputError",
+    "Pen",
+    "PenAction",
+    "Player",
+    "Recorder",
+    "SketchStream",
+    "SketchVoices",
+    "StrokesError",
+    "Token",
+    "UnsupportedModelError",
+    "catalogue",
+    "draw",
+    "hush",
+    "load_strokes",
+    "osc",
+    "play",
+    "players",
+    "save_strokes",
+    "sketch",
+    "svg",
+    "terminal",
+    "to_polylines",
+    "to_stroke3",
+    "voices",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(f".{home}", __name__), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

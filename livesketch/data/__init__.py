@@ -1,0 +1,1 @@
+"""Readers of drawings to train on."""

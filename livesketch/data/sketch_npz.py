@@ -42,7 +42,7 @@ class _NdarrayName:
     """Stands for the class ``numpy.ndarray`` in a pickle; it cannot be called."""
 
 
-def _reconstruct(kind: object, shape: tuple[int, ...], code: object) -> NDArray[Any]:
+def _reconstruct(kind: object, shape: tuple[int, ...], _code: object) -> NDArray[Any]:
     """What NumPy's own ``_reconstruct`` does in every array pickle: an empty array, filled afterwards."""
     if kind is not _NdarrayName or shape != (0,):
         raise pickle.UnpicklingError(f"array of {kind!r} with shape {shape!r}")
@@ -95,6 +95,14 @@ def _read_array(stream: IO[bytes], size: int) -> NDArray[Any]:
     return np.frombuffer(stream.read(count * dtype.itemsize), dtype).reshape(shape)
 
 
+def _read_split(archive: zipfile.ZipFile, split: str) -> NDArray[Any]:
+    info = archive.getinfo(f"{split}.npy")
+    if info.file_size > MAX_BYTES:
+        raise ValueError(f"{split} unpacks to {info.file_size} bytes, more than {MAX_BYTES}")
+    with archive.open(info) as stream:
+        return _read_array(stream, info.file_size)
+
+
 def clean_stroke3(rows: NDArray[Any]) -> Stroke3 | None:
     """One drawing as float32 stroke-3 rows without a leading (0, 0, 0) row; None where no row is left.
 
@@ -126,18 +134,28 @@ def read_sketch_npz(path: str | Path) -> SketchData:
     try:
         with zipfile.ZipFile(path) as archive:
             for split in SPLITS:
-                info = archive.getinfo(f"{split}.npy")
-                if info.file_size > MAX_BYTES:
-                    raise ValueError(f"{split} unpacks to {info.file_size} bytes, more than {MAX_BYTES}")
-                with archive.open(info) as stream:
-                    array = _read_array(stream, info.file_size)
+                array = _read_split(archive, split)
                 cleaned = [clean_stroke3(np.asarray(rows)) for rows in array]
                 splits[split] = [rows for rows in cleaned if rows is not None]
                 skipped += sum(rows is None for rows in cleaned)
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError, EOFError, IndexError, AttributeError,
-            pickle.UnpicklingError, MemoryError, RecursionError, OverflowError) as err:
-        raise DataError(f"{path.name}: not a Sketch-RNN data set that can be read safely: {err}; expected an .npz "
-                        "with the object arrays train, valid and test of stroke-3 drawings") from err
+    except (
+        OSError,
+        zipfile.BadZipFile,
+        KeyError,
+        ValueError,
+        TypeError,
+        EOFError,
+        IndexError,
+        AttributeError,
+        pickle.UnpicklingError,
+        MemoryError,
+        RecursionError,
+        OverflowError,
+    ) as err:
+        raise DataError(
+            f"{path.name}: not a Sketch-RNN data set that can be read safely: {err}; expected an .npz "
+            "with the object arrays train, valid and test of stroke-3 drawings"
+        ) from err
     if not any(splits.values()):
         raise DataError(f"{path.name}: it holds no drawings")
     return SketchData(**splits, skipped=skipped)

@@ -1,0 +1,1 @@
+"""Checkpoints, importers, and the networks for training."""

@@ -1,0 +1,1 @@
+"""Where events go: OSC, paper, the terminal, and a recorder for tests."""

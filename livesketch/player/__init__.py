@@ -1,0 +1,1 @@
+"""Players: streams on a clock, sent to outputs."""

@@ -1,0 +1,1 @@
+"""Streams: state that becomes events, one model step at a time."""

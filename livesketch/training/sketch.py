@@ -63,7 +63,9 @@ def drop_points(rows: Stroke3, probability: float, rng: np.random.Generator) -> 
     return np.array(out, np.float32)
 
 
-def batches(examples: list[Example], size: int, rng: np.random.Generator, augment: bool) -> Iterator[tuple[Tensor, Tensor]]:
+def batches(
+    examples: list[Example], size: int, rng: np.random.Generator, augment: bool
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches of about equal length: stroke-5 (batch, steps + 1, 5) with the start token in row 0, and labels."""
     order = rng.permutation(len(examples))
     pool = size * 40
@@ -119,8 +121,11 @@ def load(paths: list[Path]) -> tuple[list[str], dict[str, list[Example]], dict[s
     offsets = np.concatenate([example.rows[:, :2].ravel() for example in splits["train"]])
     scale = float(offsets.std())
     reach = [np.abs(example.rows[:, :2].cumsum(0)).max() for example in splits["train"]]
-    measured = {"scale_factor": scale, "stage_units": 2 * float(np.quantile(reach, 0.95)),
-                "max_steps": float(max(len(example.rows) for example in splits["train"]) + 1)}
+    measured = {
+        "scale_factor": scale,
+        "stage_units": 2 * float(np.quantile(reach, 0.95)),
+        "max_steps": float(max(len(example.rows) for example in splits["train"]) + 1),
+    }
     for examples in splits.values():
         for example in examples:
             example.rows[:, :2] /= scale
@@ -128,6 +133,7 @@ def load(paths: list[Path]) -> tuple[list[str], dict[str, list[Example]], dict[s
 
 
 def train(args: argparse.Namespace) -> None:
+    """One run, as the command line describes it."""
     torch.manual_seed(args.seed)
     rng = np.random.default_rng(args.seed)
     labels, splits, measured = load(args.data)
@@ -158,23 +164,47 @@ def train(args: argparse.Namespace) -> None:
             torch.nn.utils.clip_grad_value_(net.parameters(), 1.0)
             optimizer.step()
             average.update_parameters(net)
-            steps, seen, total, count = steps + 1, seen + len(rows), total + (offset + pen).item(), count + number.item()
+            steps, seen, total, count = (
+                steps + 1,
+                seen + len(rows),
+                total + (offset + pen).item(),
+                count + number.item(),
+            )
             if steps % 50 == 0:
                 print(f"step {steps} epoch {epoch} {total / count:.4f} {steps * args.batch / spent:.0f}/s", flush=True)
         epoch += 1
         valid = evaluate(average.module, splits["valid"])
-        log.append({"epoch": epoch, "step": steps, "minutes": (time.monotonic() - began) / 60, "train": total / max(count, 1), **valid})
+        log.append(
+            {
+                "epoch": epoch,
+                "step": steps,
+                "minutes": (time.monotonic() - began) / 60,
+                "train": total / max(count, 1),
+                **valid,
+            }
+        )
         print(json.dumps(log[-1]), flush=True)
         if valid["nats"] < best:
             best = valid["nats"]
             test = evaluate(average.module, splits["test"])
-            facts = {"labels": labels, **measured, "hidden": args.hidden, "mixtures": 20, "steps": steps, "epochs": epoch,
-                     "valid": valid, "test": test, "minutes": log[-1]["minutes"], "seed": args.seed}
+            facts = {
+                "labels": labels,
+                **measured,
+                "hidden": args.hidden,
+                "mixtures": 20,
+                "steps": steps,
+                "epochs": epoch,
+                "valid": valid,
+                "test": test,
+                "minutes": log[-1]["minutes"],
+                "seed": args.seed,
+            }
             save_file(average.module.state_dict(), args.out / "best.safetensors", {"facts": json.dumps(facts)})
         (args.out / "log.json").write_text(json.dumps(log, indent=1))
 
 
 def main() -> None:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="+", type=Path)
     parser.add_argument("--out", type=Path, required=True)

@@ -1,0 +1,110 @@
+"""The cpu backend: float32 arithmetic on int16 weights, nothing allocated per step.
+
+The step is ``kernels.update`` (cell and head) and ``kernels.act`` (sampling); this module lays out the memory.
+Sampling computes in float64 from the float32 density, so that its choices part from the reference only at near-ties.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..models.checkpoint import Checkpoint, Tensor
+from . import kernels
+from .numpy_batch import NumpyBatch
+from .protocol import ACTION, Steer
+
+
+def _raw(tensors: list[Tensor]) -> tuple[list[NDArray[Any]], list[float]]:
+    """Integer weights with their scales where all are int16; else float32 values with scale 1."""
+    if all(tensor.values.dtype == np.int16 for tensor in tensors):
+        return [tensor.values for tensor in tensors], [tensor.scale for tensor in tensors]
+    return [tensor.dense().astype(np.float32) for tensor in tensors], [1.0] * len(tensors)
+
+
+class CpuBatch(NumpyBatch):
+    """``Batch`` in float32; hidden units are padded to whole panels, and the padding stays zero."""
+
+    backend = "cpu"
+
+    def __init__(self, checkpoint: Checkpoint, size: int) -> None:
+        self._hidden_size, mixtures = checkpoint.hidden, checkpoint.mixtures
+        units = math.ceil(checkpoint.hidden / kernels.UNITS) * kernels.UNITS
+        super().__init__(checkpoint, size, np.float32, units)
+        rows = math.ceil((5 + units) / kernels.ROWS) * kernels.ROWS
+        tensors = checkpoint.tensors
+        (w_x, w_h), (scale_x, scale_h) = _raw([tensors["decoder.w_x"], tensors["decoder.w_h"]])
+        gates = kernels.by_panel(np.concatenate([w_x[:5], w_h]), checkpoint.hidden)
+        scales = np.full(rows, scale_h, np.float32)
+        scales[:5] = scale_x
+        (head_w,), (scale_head,) = _raw([tensors["head.w"]])
+        head_b = kernels.pack(self.decoder.head_b[None].astype(np.float32), 1)[:, 0].copy()
+        padded_head = np.zeros((size, head_b.size), np.float32)
+        self._head = padded_head[:, : 3 + 6 * mixtures]
+        self._mixtures = mixtures
+        self._own_uniforms = np.zeros((0, 4))
+        sums = np.zeros(kernels.WIDTH, np.float32)
+        head = kernels.pack(head_w, units), np.full(units, scale_head, np.float32), head_b
+        self._weights = (kernels.pack(gates, rows), scales, *head, self.start_token, sums)
+        scratch = np.zeros((size, rows), np.float32)
+        start = self.start_hidden, self.start_cell
+        self._state = (scratch, self.voices, self.gate_bias, *start, self.given, self.hidden, self.cell, padded_head)
+
+    def lay_out(self, gates: NDArray[np.float64]) -> NDArray[np.float64]:
+        """By panels of 32 units."""
+        return kernels.by_panel(gates, self._hidden_size)
+
+    def step(
+        self,
+        *,
+        uniforms: NDArray[np.float64] | None = None,
+        steer: Steer | None = None,
+        density: NDArray[Any] | None = None,
+    ) -> NDArray[Any]:
+        """``Batch.step``."""
+        kernels.update(*self._weights, *self._state)
+        if steer is not None:
+            steer(self._head)
+        if density is not None:
+            density[:] = self._head
+        override = self._own_uniforms if uniforms is None else uniforms
+        kernels.act(
+            self._state[-1], self._mixtures, self.divisor, self.spread, override, self.voices, self.given,
+            self.actions, self.scale, self.max_steps,
+        )  # fmt: skip
+        return self.actions
+
+    def force(
+        self, k: int, rows: NDArray[np.float64], density: NDArray[Any] | None = None, *, end: bool = False
+    ) -> NDArray[Any]:
+        """``Batch.force``."""
+        out = np.zeros(len(rows), ACTION)
+        one = tuple(array[k : k + 1] for array in self._state)
+        for i, (dx, dy, lift) in enumerate(rows.tolist()):
+            kernels.update(*self._weights, *one)
+            if density is not None:
+                density[i] = self._head[k]
+            move = dx / self.scale, dy / self.scale, int(lift)
+            kernels.force(
+                self.voices[k : k + 1], self.given[k : k + 1], out[i : i + 1], *move, self.scale, self.max_steps
+            )
+        if end and density is not None:
+            hidden, cell = self.hidden[k].copy(), self.cell[k].copy()
+            kernels.update(*self._weights, *one)
+            density[len(rows)] = self._head[k]
+            self.hidden[k], self.cell[k] = hidden, cell
+        return out
+
+
+class CpuBackend:
+    """``Backend``: numba on this machine's processor."""
+
+    name = "cpu"
+
+    def open(self, checkpoint: Checkpoint, size: int) -> CpuBatch:
+        """``Backend.open``."""
+        return CpuBatch(checkpoint, size)
+
+
+BACKEND = CpuBackend()

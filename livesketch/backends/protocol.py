@@ -1,0 +1,121 @@
+"""What a backend does: one step of one model for N voices, from weights to sampled pen actions.
+
+A backend knows arrays only: no events, no stage, no clock. It works in data units and makes its own randomness.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..models.checkpoint import Checkpoint
+
+ACTION: Final = np.dtype(
+    [
+        ("drawing", "i8"),
+        ("step", "i8"),
+        ("x", "f8"),  # data units from the start of the drawing
+        ("y", "f8"),
+        ("dx", "f8"),  # data units; 0 at END
+        ("dy", "f8"),
+        ("component", "i4"),  # which mixture component was chosen; -1 for a forced row
+        ("pen", "i1"),  # 0 down, 1 up, 2 end: what the pen does after the move
+        ("ink", "?"),
+        ("last", "?"),
+        ("ended", "?"),
+    ]
+)
+"""One voice's pen action."""
+
+VOICE: Final = np.dtype(
+    [
+        ("key_low", "u4"),
+        ("key_high", "u4"),
+        ("voice", "u4"),
+        ("drawing", "i8"),
+        ("step", "i8"),  # of the next action
+        ("x", "f8"),
+        ("y", "f8"),
+        ("pen", "i1"),  # before the next move
+        ("done", "?"),  # the drawing is over: the next step begins another
+    ]
+)
+"""One voice's counters, pen and place."""
+
+Steer: TypeAlias = Callable[[NDArray[Any]], None]
+"""Changes the head's outputs, shape (voices, 3 + 6M), in place before sampling."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything that decides what comes next, for the voices it was taken of; immutable."""
+
+    voices: NDArray[Any]
+    """VOICE records, shape (n,)."""
+    hidden: NDArray[Any]
+    """h, shape (n, H), in the backend's precision; ``cell`` and ``given`` (the next input, (n, 5)) likewise."""
+    cell: NDArray[Any]
+    given: NDArray[Any]
+
+
+class Batch(Protocol):
+    """N voices of one model on one backend. Voice k is bit-equal to the same voice alone."""
+
+    backend: str
+    size: int
+
+    def seat(self, k: int, seed: int, voice: int, drawing: int = 0) -> None:
+        """Puts voice k at the beginning of a drawing, with a 64-bit seed and the voice's number in the counter."""
+
+    def condition(self, k: int, vector: NDArray[np.float64]) -> None:
+        """Gives voice k its vector [z; label], shape (C,); what is constant during a drawing is computed here."""
+
+    def heat(self, k: int, divisor: float, spread: float) -> None:
+        """Temperature of voice k (``sampling.heat``); used from the next step on."""
+
+    def restart(self, k: int) -> None:
+        """Voice k goes back to step 0 of its present drawing."""
+
+    def step(
+        self,
+        *,
+        uniforms: NDArray[np.float64] | None = None,
+        steer: Steer | None = None,
+        density: NDArray[Any] | None = None,
+    ) -> NDArray[Any]:
+        """One pen action for every voice, ACTION records (N,), valid until the next call.
+
+        A voice whose drawing is over begins the next one first. ``uniforms`` (N, 4) replace the backend's own;
+        ``steer`` may change the density; ``density`` (N, 3 + 6M), where given, receives it as sampled.
+        """
+
+    def force(
+        self, k: int, rows: NDArray[np.float64], density: NDArray[Any] | None = None, *, end: bool = False
+    ) -> NDArray[Any]:
+        """Voice k takes these stroke-3 rows (n, 3), data units, as its own: teacher forcing. ACTION records (n,).
+
+        ``density`` (n, 3 + 6M), or (n + 1, 3 + 6M) with ``end``, receives the density before each row and before what
+        comes after the last; looking at the latter changes nothing else.
+        """
+
+    def snapshot(self) -> Snapshot:
+        """Takes everything, so that ``restore`` can put it back."""
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Puts back what ``snapshot`` took of a batch of the same model, backend and size."""
+
+
+class Backend(Protocol):
+    """The arithmetic of one device."""
+
+    name: str
+
+    def open(self, checkpoint: Checkpoint, size: int) -> Batch:
+        """N voices of a model, each seated at drawing 0 with seed 0 and voice number 0, temperature 1.
+
+        Raises:
+            BackendUnavailableError: it cannot run here, and why.
+            UnsupportedModelError: it cannot run this model, and why.
+        """

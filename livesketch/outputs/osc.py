@@ -1,0 +1,252 @@
+"""Events as OSC messages over UDP; the addresses and types are documented in ``docs/osc.md``.
+
+Only the types ``i``, ``f`` and ``s`` are sent, in datagrams of at most 1,400 bytes, and always valid ones: some
+receivers crash on anything else. python-osc builds the bytes; which bytes is settled here.
+"""
+
+import math
+import socket
+from typing import TYPE_CHECKING
+
+from ..errors import ControlError, OutputError
+from ..events import Cue, Event, Pen, PenAction, Token
+from .base import Stage
+from .osc_wire import INT_MAX, float32, osc_message, osc_name, osc_packets, resolve
+from .pacing import due
+
+if TYPE_CHECKING:
+    from pythonosc.osc_message import OscMessage
+
+_PERIOD = 1.0  # seconds between two /livesketch/alive and between two /state of a voice
+_SEND_TIMEOUT = 0.05  # seconds; a full send buffer may not stop the clock for longer
+_MAX_QUEUE = 4096  # messages; nobody ticks, so they go without waiting
+
+
+class _Voice:
+    """What ``/state`` tells of one voice, and whether its stroke is open at the receiver."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.drawing = 0
+        self.step = 0
+        self.down = False
+        self.x = 0.5
+        self.y = 0.5
+        self.open_stroke = False
+        self.lifted = False  # by lift(), within a stroke: the next ink begins the stroke anew
+        self.told: float | None = None  # when /state was last sent, on the player's clock
+
+
+class OscOutput:
+    """Sends events to one receiver over UDP and goes on when it is away.
+
+    ``sent`` and ``datagrams`` count the messages and datagrams handed to the network, ``errors`` what was refused
+    or could not be sent, and ``last_error`` says why in words. UDP itself loses without a word; the last number of
+    ``/state`` lets a receiver see it.
+
+    Opened by a player it queues, and ``tick`` sends what is queued at most ``rate`` times a second, several messages
+    to a datagram. Nothing queued is dropped and nothing stays behind: what does not fit one datagram of 1,400 bytes
+    goes in several at once, so ``rate`` is exceeded only when more than ``rate`` x 1,400 bytes a second arrive, and
+    by ``lift`` and ``close``, which send at once. Not opened, or closed, every ``send`` goes out at once.
+    """
+
+    paces = False
+    may_drop = False
+
+    def __init__(self, target: str, *, rate: float = 120.0) -> None:
+        self._target = target
+        self._family, self._address = resolve(target)
+        self.rate = _rate(rate)
+        self.sent = 0
+        self.datagrams = 0
+        self.errors = 0
+        self.last_error = ""
+        self._socket: socket.socket | None = None
+        self._opened = False
+        self._voices_of: dict[str, int] = {}
+        self._voices: dict[tuple[str, int], _Voice] = {}
+        self._queue: list[OscMessage] = []
+        self._made = 0
+        self._alive = 0
+        self._told_alive: float | None = None
+        self._flushed: float | None = None
+
+    def __repr__(self) -> str:
+        trouble = f", last error: {self.last_error}" if self.last_error else ""
+        return f"<osc {self._target} at {self.rate:g}/s: {self.sent} messages sent, {self.errors} errors{trouble}>"
+
+    def open(self, name: str, voices: int, stage: Stage) -> None:  # noqa: ARG002 - the numbers need no stage
+        """A player starts; with several voices each has its own address, ``<name>/<k>``. OutputError: a bad name."""
+        osc_name(name)
+        if self._voices_of.get(name) != voices:  # the addresses change
+            self._voices = {key: voice for key, voice in self._voices.items() if key[0] != name}
+        self._voices_of[name] = voices
+        self._opened = True
+
+    def send(self, event: Event) -> None:
+        """Queues the event's messages, or sends them at once when no player has opened this output."""
+        try:
+            self._take(event)
+        except (OutputError, AttributeError, TypeError, ValueError, OverflowError) as error:
+            self._count(f"{type(event).__name__} not sent: {error}")
+        if not self._opened:
+            self._flush()
+
+    def tick(self, now: float) -> None:
+        """Adds what is due every second, then sends the queue if ``rate`` allows; ``now`` in seconds."""
+        if self._opened:
+            if due(self._told_alive, now, _PERIOD):
+                self._told_alive = now
+                self._say("/livesketch/alive", "i", self._alive)
+                self._alive = (self._alive + 1) & INT_MAX
+            for voice in self._voices.values():
+                if due(voice.told, now, _PERIOD):
+                    voice.told = now
+                    self._say_state(voice)
+        if self._queue and due(self._flushed, now, 1.0 / self.rate):
+            self._flushed = now
+            self._flush()
+
+    def lift(self) -> None:
+        """Ends the strokes that are open, tells every voice's ``/state``, and sends all that is queued."""
+        for voice in self._voices.values():
+            if voice.open_stroke:
+                voice.open_stroke, voice.lifted = False, True
+                self._say(f"{voice.address}/stroke/end", "iff", voice.step, voice.x, voice.y)
+            voice.down = False
+            self._say_state(voice)
+        self._flush()
+
+    def close(self) -> None:
+        """Sends all that is queued and closes the socket. A later ``open`` or ``send`` goes on."""
+        self._flush()
+        self._opened = False
+        self._told_alive = None
+        self._drop_socket()
+
+    def _take(self, event: Event) -> None:
+        voice = self._voice(event.name, int(event.voice))
+        if isinstance(event, PenAction):
+            self._take_action(voice, event)
+        elif isinstance(event, Cue):
+            self._take_cue(voice, event)
+        elif isinstance(event, Token):
+            voice.step = int(event.step)
+            self._say(f"{voice.address}/token", "is", voice.step, event.text)
+        else:
+            raise TypeError(f"expected PenAction, Cue or Token, got {event!r:.80}")
+
+    def _take_action(self, voice: _Voice, action: PenAction) -> None:
+        if action.pen == Pen.END:
+            voice.down = False
+            return
+        step, x, y, ink = int(action.step), float32(action.x), float32(action.y), bool(action.ink)
+        if voice.lifted and ink:
+            voice.open_stroke = True
+            self._say(f"{voice.address}/stroke/begin", "iff", step, voice.x, voice.y)
+        voice.lifted = False
+        voice.drawing, voice.step, voice.x, voice.y = int(action.drawing), step, x, y
+        voice.down = action.pen == Pen.DOWN
+        self._say(f"{voice.address}/pen", "iffi", step, x, y, int(ink))
+
+    def _take_cue(self, voice: _Voice, cue: Cue) -> None:
+        voice.drawing, voice.step = int(cue.drawing), int(cue.step)
+        if cue.kind in {"stroke/begin", "stroke/end"}:
+            begins = cue.kind == "stroke/begin"
+            try:
+                voice.x, voice.y = float32(cue.x), float32(cue.y)
+            except (
+                TypeError,
+                ValueError,
+                OverflowError,
+            ) as error:  # a lift is never lost: it goes with the last good place
+                self._count(f"{cue.kind} sent without its place: {error}")
+            voice.down = voice.open_stroke = begins
+            voice.lifted = False
+            self._say(f"{voice.address}/{cue.kind}", "iff", voice.step, voice.x, voice.y)
+        elif cue.kind == "drawing/end":
+            voice.down = voice.open_stroke = voice.lifted = False
+            self._say(f"{voice.address}/end", "i", voice.drawing)
+        elif cue.kind == "drawing/begin":
+            voice.lifted = False
+
+    def _voice(self, name: str, number: int) -> _Voice:
+        key = (name, number)
+        if key not in self._voices:
+            several = self._voices_of.get(name, number + 1) > 1
+            address = f"/livesketch/{osc_name(name)}" + (f"/{number}" if several else "")
+            self._voices[key] = _Voice(address)
+        return self._voices[key]
+
+    def _say_state(self, voice: _Voice) -> None:
+        values = (voice.drawing, voice.step, int(voice.down), voice.x, voice.y, self._made)
+        self._say(f"{voice.address}/state", "iiiffi", *values)
+
+    def _say(self, address: str, types: str, *values: object) -> None:
+        message = osc_message(address, types, *values)
+        self._made = (self._made + 1) & INT_MAX
+        self._queue.append(message)
+        if len(self._queue) >= _MAX_QUEUE:
+            self._flush()
+
+    def _flush(self) -> None:
+        queue, self._queue = self._queue, []
+        for count, packet in osc_packets(queue):
+            try:
+                self._send_datagram(packet)
+            except OSError as error:
+                self._count(f"{count} messages not sent to {self._target}: {error.strerror or error}")
+                self._drop_socket()  # a new one finds its way anew, should the network have changed
+            else:
+                self.sent += count
+                self.datagrams += 1
+
+    def _send_datagram(self, packet: bytes) -> None:
+        try:
+            self._connected().send(packet)
+        except ConnectionRefusedError as error:
+            # The kernel reports the refusal of an *earlier* datagram and has not sent this one.
+            self._count(f"an earlier datagram was refused by {self._target}: {error.strerror}; is it listening?")
+            self._connected().send(packet)
+
+    def _connected(self) -> socket.socket:
+        if self._socket is None:
+            udp = socket.socket(self._family, socket.SOCK_DGRAM)
+            try:
+                udp.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+                udp.settimeout(_SEND_TIMEOUT)
+                udp.connect(self._address)  # so that a refusal is reported
+            except OSError:
+                udp.close()
+                raise
+            self._socket = udp
+        return self._socket
+
+    def _count(self, reason: str) -> None:
+        self.errors += 1
+        self.last_error = reason
+
+    def _drop_socket(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+
+def osc(target: str, *, rate: float = 120.0) -> OscOutput:
+    """An output that sends OSC over UDP to ``"host:port"``, such as ``ls.osc("127.0.0.1:9000")``.
+
+    ``rate`` is the most datagrams per second; above it several messages share a datagram and none is dropped.
+    IPv6 addresses stand in brackets: ``"[::1]:9000"``. The name is resolved once, here. OutputError: a target that
+    cannot be read or resolved. ControlError: a rate that is not above 0.
+    """
+    return OscOutput(target, rate=rate)
+
+
+def _rate(value: float) -> float:
+    try:
+        rate = float(value)
+    except (TypeError, ValueError):
+        rate = math.nan
+    if not (math.isfinite(rate) and rate > 0):
+        raise ControlError(f"osc rate {value!r:.60}: expected datagrams per second, above 0; try rate=120")
+    return rate

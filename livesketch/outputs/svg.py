@@ -1,0 +1,182 @@
+"""What is drawn as an SVG file on a page of real size, for plotters and for looking at."""
+
+import errno
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import ControlError, OutputError
+from ..events import Cue, Event, PenAction
+from ..files import replacing
+from ..paper import Page, Sketch, check_color, make_page, page_svg
+from ..strokes import PolylineBuilder
+from .base import Stage
+from .pacing import due
+
+_SAVE_EVERY = 2.0  # seconds on the player's clock between two saves, both at ends of drawings
+_SAVE_SHARE = 0.05  # at most this part of the time is spent saving
+_FAR = 1e9  # stage units; a pen farther out is lost, not drawing
+
+
+class _Voice:
+    """One voice's layer, and the drawing it is at."""
+
+    def __init__(self, layer: int) -> None:
+        self.layer = layer
+        self.drawing = -1
+        self.step = -1
+        self.builder: PolylineBuilder | None = None
+
+
+class SvgOutput:
+    """Collects drawings and writes them as one page, whole or not at all.
+
+    The file is written by ``close``, and for safety also where a drawing ends, at most every 2 seconds and for at most
+    a twentieth of the time (not to a pipe or device, which gets the whole page once). Opened again it goes on: later
+    drawings join the earlier ones on the page. The bytes depend on the drawings, the page, and each play's model, seed
+    and first temperature; on nothing else.
+
+    ``errors`` counts points that are no places on any paper (left out) and saves that failed during the performance;
+    ``last_error`` says why in words. A failing save in ``close`` raises OutputError, and ``close`` can be tried again.
+    """
+
+    paces = False
+    may_drop = False
+
+    def __init__(self, path: str | Path, page: Page, colors: Sequence[str]) -> None:
+        self.path = Path(path)
+        self.page = page
+        self.colors = tuple(colors)
+        self.errors = 0
+        self.last_error = ""
+        self._replaces = _check_writable(self.path)
+        self._voices: dict[tuple[str, int], _Voice] = {}
+        self._drawings: list[tuple[int, PolylineBuilder]] = []
+        self._plays: dict[str, dict[str, str]] = {}
+        self._about: list[dict[str, str]] = []
+        self._changed = False
+        self._ended = False
+        self._saved: float | None = None
+        self._rests_until = 0.0
+
+    def __repr__(self) -> str:
+        trouble = f", {self.errors} errors, last: {self.last_error}" if self.errors else ""
+        return f"<svg {os.fspath(self.path)!r}: {len(self._drawings)} drawings{trouble}>"
+
+    def open(self, name: str, voices: int, stage: Stage) -> None:  # noqa: ARG002 - layers come with what is drawn
+        """Notes the model and the seed for the metadata; another model or seed begins new drawings."""
+        model = stage.model.replace("\\", "/").rpartition("/")[2]  # no path in the bytes
+        play = {"model": model, "seed": str(stage.seed)}
+        if stage.temperature is not None:
+            play["temperature"] = repr(float(stage.temperature))
+        if play not in self._about:
+            self._about.append(play)
+        if self._plays.setdefault(name, play) != play:
+            self._plays[name] = play
+            for (player, _), voice in self._voices.items():
+                if player == name:
+                    voice.builder = None
+        self._changed = True
+
+    def send(self, event: Event) -> None:
+        """Draws pen actions; notes where a drawing ends."""
+        if isinstance(event, PenAction):
+            try:
+                self._draw(event)
+            except (TypeError, ValueError, OverflowError) as error:
+                self._count(f"a point left out: {error}")
+            self._ended = self._ended or bool(event.last)
+        elif isinstance(event, Cue) and event.kind == "drawing/end":
+            self._ended = True
+
+    def tick(self, now: float) -> None:
+        """Saves after the end of a drawing, if the last save is long enough ago; ``now`` in seconds."""
+        if not (self._ended and self._changed and self._replaces):
+            return
+        if due(self._saved, now, _SAVE_EVERY) and time.perf_counter() >= self._rests_until:
+            try:
+                self._save()
+            except OutputError as error:
+                self._count(str(error))
+            self._saved, self._ended = now, False
+
+    def lift(self) -> None:
+        """Nothing: on paper a line that goes on is one line."""
+
+    def close(self) -> None:
+        """Writes the file, unless it holds everything already. OutputError: it cannot be written."""
+        if self._changed:
+            self._save()
+
+    def _draw(self, action: PenAction) -> None:
+        key = (action.name, int(action.voice))
+        voice = self._voices.get(key)
+        if voice is None:
+            voice = self._voices[key] = _Voice(len(self._voices))
+        drawing, step = int(action.drawing), int(action.step)
+        if voice.builder is None or drawing != voice.drawing or step <= voice.step:
+            voice.builder = PolylineBuilder()
+            self._drawings.append((voice.layer, voice.builder))
+        voice.drawing, voice.step = drawing, step
+        if not (abs(action.x) < _FAR and abs(action.y) < _FAR):
+            raise ValueError(f"({action.x}, {action.y}) at step {step} of drawing {drawing} is no place on paper")
+        voice.builder.add(action)
+        self._changed = True
+
+    def _save(self) -> None:
+        begun = time.perf_counter()
+        sketches = [Sketch(builder.polylines, layer) for layer, builder in self._drawings]
+        text = page_svg(sketches, self.page, colors=self.colors, about=self._about)
+        with replacing(self.path) as stream:
+            stream.write(text.encode())
+        self._changed = False
+        done = time.perf_counter()
+        self._rests_until = done + (done - begun) / _SAVE_SHARE  # real time: an offline clock runs ahead of it
+
+    def _count(self, reason: str) -> None:
+        self.errors += 1
+        self.last_error = reason
+
+
+def svg(  # noqa: PLR0917 - in the order in which they are typed
+    path: str | Path,
+    page: str = "a4",
+    landscape: bool = False,
+    margin: str | float = "10mm",
+    pen_width: str | float = "0.3mm",
+    color: str | Sequence[str] = "black",
+) -> SvgOutput:
+    """An output that draws on a page in ``path``: ``ls.svg("cat.svg", page="a3", landscape=True)``.
+
+    ``page`` is a name (a0 to a6, letter, legal) or a size such as ``"200x200mm"``; ``margin`` and ``pen_width`` are
+    lengths such as ``"10mm"``, ``"0.5in"`` or a number of mm. ``color`` is a name or ``#rrggbb``, or several, one per
+    voice. Several drawings share the page on a grid. ControlError: one of these cannot be read. OutputError: no file
+    can be written there; that is found out now, before anything is drawn.
+    """
+    sheet = make_page(page, landscape=landscape, margin=margin, pen_width=pen_width)
+    colors = [check_color(name) for name in ([color] if isinstance(color, str) else color)]
+    if not colors:
+        raise ControlError(f"color {color!r}: expected at least one; try color='black'")
+    return SvgOutput(path, sheet, colors)
+
+
+def _check_writable(path: Path) -> bool:
+    """Whether the file can be replaced as a whole, which a pipe or device cannot; leaves no trace.
+
+    OutputError: no file can be written at ``path``.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        if target.exists() and not target.is_file():
+            return False
+        with tempfile.TemporaryFile(dir=target.parent):
+            return True  # only trying tells: permissions do not bind root, and a file system may be read-only
+    except (OSError, ValueError) as error:
+        raise OutputError(
+            f"{path}: no file can be written there ({getattr(error, 'strerror', None) or error}); "
+            "give a file in a folder that exists and can be written"
+        ) from error

@@ -1,0 +1,46 @@
+"""Time as an argument: the one place that reads a clock.
+
+A clock tells seconds and waits; a player never asks the machine itself. The live clock is monotonic, so the wall
+clock may jump; the offline clock moves only when it is waited on, so that an hour is played in a moment.
+"""
+
+import threading
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Seconds that only go forward."""
+
+    def now(self) -> float:
+        """Seconds since some fixed moment."""
+
+    def wait_until(self, due: float, woken: threading.Event) -> None:
+        """Returns at ``due``, or earlier where ``woken`` gets set."""
+
+
+class LiveClock:
+    """The machine's monotonic clock."""
+
+    def now(self) -> float:
+        """``time.monotonic()``."""
+        return time.monotonic()
+
+    def wait_until(self, due: float, woken: threading.Event) -> None:
+        """Sleeps until due, on the operating system's timer."""
+        woken.wait(max(0.0, due - time.monotonic()))
+
+
+class OfflineClock:
+    """A clock that jumps to where it is waited for."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+
+    def now(self) -> float:
+        """Seconds of waiting asked for so far."""
+        return self._now
+
+    def wait_until(self, due: float, woken: threading.Event) -> None:  # noqa: ARG002 - nobody can wake who never sleeps
+        """Jumps there."""
+        self._now = max(self._now, due)

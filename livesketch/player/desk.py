@@ -1,0 +1,86 @@
+"""The outputs of one performance: events with their cues go out, and no output can stop the others."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from ..cues import CueMaker
+from ..events import Cue, CueKind, Event, PenAction
+from ..outputs.base import Output, Stage
+
+_LOG: Final = logging.getLogger("livesketch")
+
+
+@dataclass(slots=True)
+class Trouble:
+    """What went wrong with one output: counted, the first one logged, never raised into the performance."""
+
+    count: int = 0
+    last: Exception | None = None
+
+
+@dataclass(slots=True)
+class Desk:
+    """Sends the events of one named performance to its outputs, each voice with its cues around it."""
+
+    name: str
+    outputs: Sequence[Output]
+    troubles: dict[int, Trouble] = field(default_factory=dict)
+    _cues: dict[int, CueMaker] = field(default_factory=dict)
+    _latest: PenAction | None = None
+
+    def open(self, voices: int, stage: Stage) -> None:
+        """Opens every output; what one raises here goes to the caller, before anything is drawn."""
+        for output in self.outputs:
+            output.open(self.name, voices, stage)
+
+    def send(self, event: Event, at: float) -> None:
+        """One event, due at ``at``, under this performance's name, with the cues that belong to it."""
+        event = replace(event, at=at, name=self.name)
+        if not isinstance(event, PenAction):
+            self._send_all([event])
+            return
+        self._latest = event
+        maker = self._cues.get(event.voice)
+        if maker is None:
+            maker = self._cues[event.voice] = CueMaker()
+        self._send_all(maker.events(event))
+
+    def tick(self, now: float) -> None:
+        """Once after each step, and now and then while waiting."""
+        for output in self.outputs:
+            try:
+                output.tick(now)
+            except Exception as err:  # noqa: BLE001 - invariant 5: an output's fault never stops the performance
+                self._note(output, err)
+
+    def finish(self, at: float, kind: CueKind, keep: Iterable[Output] = ()) -> None:
+        """Pen up everywhere, open strokes and drawings ended, a cue that says why; closes all outputs but ``keep``."""
+        for voice in sorted(self._cues):
+            self._send_all(self._cues[voice].close(at))
+        if self._latest is not None:
+            action = self._latest
+            self._send_all([Cue(at, self.name, action.voice, action.drawing, action.step, kind, action.x, action.y)])
+        kept = {id(output) for output in keep}
+        for output in self.outputs:
+            for act in (output.lift,) if id(output) in kept else (output.lift, output.close):
+                try:
+                    act()
+                except Exception as err:  # noqa: BLE001 - as above: the others must still be closed
+                    self._note(output, err)
+
+    def _send_all(self, events: Iterable[Event]) -> None:
+        for event in events:
+            for output in self.outputs:
+                try:
+                    output.send(event)
+                except Exception as err:  # noqa: BLE001 - as above
+                    self._note(output, err)
+
+    def _note(self, output: Output, err: Exception) -> None:
+        trouble = self.troubles.setdefault(id(output), Trouble())
+        trouble.count += 1
+        trouble.last = err
+        if trouble.count == 1:
+            _LOG.warning("%s: output %r: %s (said once; counted in stats)", self.name, output, err)

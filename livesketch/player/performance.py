@@ -1,0 +1,134 @@
+"""What a performer types: play, draw, hush, players."""
+
+import atexit
+import threading
+from collections.abc import Sequence
+from typing import Final, get_args
+
+from ..errors import ControlError
+from ..events import PenAction
+from ..outputs.base import Output
+from ..streams.drawing import Drawing
+from ..streams.sketch import SketchStream
+from .clock import Clock, LiveClock, OfflineClock
+from .desk import Desk
+from .players import Playable, Player, Then, checked_rate, stage_of
+
+_players: Final[dict[str, Player]] = {}
+_changing = threading.RLock()
+
+DRAW_RATE: Final = 60.0
+"""Steps per second of the offline clock: only outputs that look at ``at`` notice."""
+
+
+def play(
+    stream: Playable,
+    to: Sequence[Output] | Output | None = None,
+    rate: float = 60.0,
+    name: str | None = None,
+    then: Then = "next",
+    clock: Clock | None = None,
+) -> Player:
+    """Plays a stream in the background and returns at once.
+
+    Args:
+        stream: ``livesketch.sketch(...)``, ``livesketch.voices(...)``, or any iterator of events like them.
+        to: the outputs; left out where a player of this name plays, its outputs are kept.
+        rate: steps per second, above 0 up to 10,000; live as ``.rate``.
+        name: the performance's name, in OSC addresses too. A player of the same name gives way: pen up first, outputs
+            that both have stay open. Default: the stream's name, numbered where that is taken.
+        then: after a drawing, the ``next`` one, or ``stop``.
+        clock: another clock than the machine's monotonic one, such as ``OfflineClock()``.
+
+    Raises:
+        ControlError: a rate, name or ``then`` out of range, or nowhere to play to.
+        OutputError: an output that cannot be opened.
+    """
+    checked_rate(rate)
+    if then not in get_args(Then):
+        raise ControlError(f"then={then!r}: expected {' or '.join(map(repr, get_args(Then)))}")
+    with _changing:
+        running = players()
+        if name is None:
+            taken = (f"{stream.name}-{i}" for i in range(2, len(running) + 3))
+            name = stream.name if stream.name not in running else next(n for n in taken if n not in running)
+        before = running.get(name)
+        outputs = _outputs(to, before)
+        if before is not None:
+            before.give_way(outputs)
+        player = Player(stream, outputs, rate, name, then, clock or LiveClock())
+        _players[name] = player
+        return player.start()
+
+
+def _outputs(to: Sequence[Output] | Output | None, before: Player | None) -> tuple[Output, ...]:
+    if to is None and before is not None:
+        return before.to
+    outputs = tuple(to) if isinstance(to, Sequence) else (to,) if to is not None else ()
+    for output in outputs:
+        if not isinstance(output, Output):
+            raise ControlError(
+                f"to: {output!r} is no output; expected such as ls.osc('127.0.0.1:9000') or ls.svg('a.svg')"
+            )
+    if not outputs:
+        raise ControlError(
+            "nowhere to play to; expected to=[...], such as to=[ls.osc('127.0.0.1:9000'), ls.terminal()]"
+        )
+    return outputs
+
+
+def players() -> dict[str, Player]:
+    """The players that play now, by name."""
+    with _changing:
+        for name in [name for name, player in _players.items() if not player.playing]:
+            del _players[name]
+        return dict(_players)
+
+
+def hush() -> None:
+    """Everything stops at a clean place: pens up, outputs closed. Twice is harmless."""
+    playing = list(players().values())
+    for player in playing:
+        player.ask_to_stop()
+    for player in playing:
+        player.stop()
+
+
+def draw(stream: SketchStream, to: Sequence[Output] | Output = (), n: int = 1) -> list[Drawing]:
+    """Draws n drawings offline, as fast as it can, to the outputs; closes them and returns the drawings.
+
+    The first one is the rest of the stream's present drawing. An interruption leaves the files complete.
+
+    Raises:
+        ControlError: n below 1.
+        OutputError: an output that cannot be opened or written.
+    """
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise ControlError(f"n={n!r}: expected how many drawings, a whole number of at least 1")
+    desk = Desk(stream.name, _outputs(to, None) if to else ())
+    clock, never = OfflineClock(), threading.Event()
+    done: list[Drawing] = []
+    desk.open(1, stage_of(stream))
+    try:
+        for _ in range(n):
+            drawing = stream.drawing()
+            for action in list(drawing.actions):  # what was fed or drawn before
+                _send(desk, action, clock, never)
+            for action in drawing:
+                _send(desk, action, clock, never)
+            done.append(drawing)
+    finally:
+        desk.finish(clock.now(), "hush")
+    for trouble in desk.troubles.values():
+        if trouble.last is not None:
+            raise trouble.last
+    return done
+
+
+def _send(desk: Desk, action: PenAction, clock: Clock, never: threading.Event) -> None:
+    desk.send(action, clock.now())
+    clock.wait_until(clock.now() + 1 / DRAW_RATE, never)
+    desk.tick(clock.now())
+
+
+atexit.register(hush)

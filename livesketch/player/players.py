@@ -1,0 +1,211 @@
+"""Players by name: a stream on a clock, sent to outputs from a background thread."""
+
+import logging
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Literal, Protocol, Self, TypeAlias
+
+from ..errors import ControlError
+from ..events import CueKind, Event, PenAction
+from ..models.checkpoint import Checkpoint
+from ..outputs.base import Output, Stage
+from .clock import Clock
+from .desk import Desk
+
+Then: TypeAlias = Literal["next", "stop"]
+
+TICK: Final = 0.02
+"""Longest wait between two ticks, seconds."""
+MAX_RATE: Final = 10_000.0
+LATE: Final = 1.0
+"""Seconds of lateness after which the missed time is skipped instead of made up for."""
+_LOG: Final = logging.getLogger("livesketch")
+
+
+class Playable(Protocol):
+    """What a player runs: a sketch stream, many voices, or anything of yours that says the same about itself."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102 - the event's name where none is given
+    @property
+    def seed(self) -> int: ...  # noqa: D102 - what draws it again
+    @property
+    def temperature(self) -> float: ...  # noqa: D102 - at the start
+    @property
+    def checkpoint(self) -> Checkpoint: ...  # noqa: D102 - the model
+
+    def events(self) -> Sequence[Event]: ...  # noqa: D102 - one step's: of every voice, and what a human drew since
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """A player's figures so far."""
+
+    steps: int
+    drawings: int
+    """Finished ones, of all voices."""
+    cut: int
+    """Of these, the ones the model did not end by itself."""
+    late_worst: float
+    """Seconds between when a step was due and when it was sent, at worst."""
+    skipped: float
+    """Seconds left out because the machine was away for longer than a second."""
+    output_errors: int
+
+
+def stage_of(stream: Playable) -> Stage:
+    """What outputs are told about a stream."""
+    return Stage(stream.name, stream.seed, stream.checkpoint.stage_units, stream.temperature)
+
+
+class Player:
+    """Plays a stream; made by ``livesketch.play``. Also a context manager that stops it at the end."""
+
+    def __init__(
+        self, stream: Playable, outputs: Sequence[Output], rate: float, name: str, then: Then, clock: Clock
+    ) -> None:
+        self.stream, self.name = stream, name
+        self.error: Exception | None = None
+        """What the stream raised, where that ended the play."""
+        self._rate, self._then, self._clock = checked_rate(rate), then, clock
+        self._desk = Desk(name, tuple(outputs))
+        self._voices = len(stream) if hasattr(stream, "__len__") else 1
+        self._desk.open(self._voices, stage_of(stream))
+        self._stop = threading.Event()
+        self._keep: tuple[Output, ...] = ()
+        self._farewell: CueKind = "hush"
+        self._steps = self._drawings = self._cut = 0
+        self._late_worst = self._skipped = self._sent = 0.0
+        self._done: set[int] = set()
+        self._thread = threading.Thread(target=self._run, name=f"livesketch-{name}", daemon=True)
+
+    def __repr__(self) -> str:
+        state = "playing" if self.playing else "stopped"
+        done = f"{self._steps} steps at {self._rate:g}/s"
+        return f"<Player {self.name!r} {state}, {done}: {self.stream!r} to {list(self.to)!r}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, err: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def to(self) -> tuple[Output, ...]:
+        """The outputs."""
+        return tuple(self._desk.outputs)
+
+    @property
+    def rate(self) -> float:
+        """Steps per second, above 0 up to 10,000; a change acts on the wait for the next step."""
+        return self._rate
+
+    @rate.setter
+    def rate(self, value: float) -> None:
+        self._rate = checked_rate(value)
+
+    @property
+    def playing(self) -> bool:
+        """Whether it still plays."""
+        return self._thread.is_alive()
+
+    def stats(self) -> Stats:
+        """Steps, drawings, lateness and errors so far."""
+        errors = sum(trouble.count for trouble in list(self._desk.troubles.values()))
+        return Stats(self._steps, self._drawings, self._cut, self._late_worst, self._skipped, errors)
+
+    def troubles(self) -> list[str]:
+        """A line for each output that had errors: how many, and the last one."""
+        lines = ((output, self._desk.troubles.get(id(output))) for output in self.to)
+        return [f"{output!r}: {trouble.count} errors, last: {trouble.last}" for output, trouble in lines if trouble]
+
+    def start(self) -> Self:
+        """Begins to play; ``livesketch.play`` does it."""
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Pen up, outputs closed, thread gone; returns when that is done. Twice is harmless."""
+        self._stop.set()
+        if self._thread.ident is not None and threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Waits until it stops by itself or is stopped; False where the timeout (seconds) came first."""
+        self._thread.join(timeout)
+        return not self.playing
+
+    def give_way(self, keep: Sequence[Output]) -> None:
+        """Stops for the next player of the same name, which goes on with the outputs ``keep``."""
+        self._keep, self._farewell = tuple(keep), "swap"
+        self.stop()
+
+    def ask_to_stop(self) -> None:
+        """Like ``stop``, but returns at once."""
+        self._stop.set()
+
+    def _run(self) -> None:
+        try:
+            self._play()
+        except Exception as err:  # noqa: BLE001 - whatever a stream raises must leave pen up and files complete
+            self.error = err
+            _LOG.error("%s: stopped: %s", self.name, err)
+        finally:
+            self._desk.finish(self._clock.now(), self._farewell, self._keep)
+
+    def _play(self) -> None:
+        self._sent = self._clock.now()
+        due = self._wait(self._sent)
+        while due is not None:
+            late = self._clock.now() - due
+            self._late_worst = max(self._late_worst, late)
+            if late > LATE:
+                self._skipped += late
+                due += late
+            for event in self.stream.events():
+                if event.voice not in self._done:
+                    self._desk.send(event, due)
+                    self._count(event)
+            self._steps += 1
+            self._desk.tick(self._clock.now())
+            if len(self._done) == self._voices:
+                return
+            self._sent = due
+            due = self._wait(due + 1 / self._rate)
+
+    def _count(self, event: Event) -> None:
+        if isinstance(event, PenAction) and event.last:
+            self._drawings += 1
+            self._cut += not event.ended
+            if self._then == "stop":
+                self._done.add(event.voice)
+
+    def _wait(self, due: float) -> float | None:
+        """Until due, ticking the outputs meanwhile; gives when it was due, since a new rate moves that. None: stop."""
+        rate = self._rate
+        while not self._stop.is_set():
+            now = self._clock.now()
+            if rate != self._rate and self._steps:
+                rate = self._rate
+                due = max(now, self._sent + 1 / rate)
+            if now >= due:
+                return due
+            self._clock.wait_until(min(due, now + TICK), self._stop)
+            if self._clock.now() < due:
+                self._desk.tick(self._clock.now())
+        return None
+
+
+def checked_rate(rate: float) -> float:
+    """A rate in steps per second.
+
+    Raises:
+        ControlError: not a number above 0 and up to 10,000.
+    """
+    if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 < rate <= MAX_RATE:
+        raise ControlError(f"rate {rate!r}: expected steps per second, above 0 and up to {MAX_RATE:g}; 60 is lively")
+    return float(rate)

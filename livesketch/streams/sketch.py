@@ -1,0 +1,277 @@
+"""SketchStream: a Sketch-RNN decoder as an iterator of pen actions that never runs dry."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Self, TypeAlias
+
+import numpy as np
+
+from .. import backends, sampling
+from ..backends.protocol import Batch, Snapshot
+from ..controls import Controls
+from ..errors import ControlError, StrokesError
+from ..events import Pen, PenAction, Source
+from ..models.catalogue import open_model
+from ..models.checkpoint import Checkpoint
+from ..sampling import Convention
+from ..strokes import to_rows
+from .drawing import Drawing
+
+Units: TypeAlias = Literal["data", "stage"]
+Strokes: TypeAlias = Any
+"""Stroke-3 rows (n, 3), or a list of polylines, each (k, 2): arrays or nested lists of numbers, y down."""
+PENS = (Pen.DOWN, Pen.UP, Pen.END)
+
+
+@dataclass(frozen=True, slots=True)
+class LogProb:
+    """Teacher-forced nats per step: negative log density in model units, at temperature 1; lower is likelier."""
+
+    unmasked: float
+    """All n rows and one END, divided by n + 1."""
+    masked: float
+    """Without the END's pen term, divided by n."""
+    steps: int
+    """n, the rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSnapshot:
+    """Everything that decides what a stream draws next, but for its controls."""
+
+    batch: Snapshot
+    trail: tuple[PenAction, ...]
+
+
+def condition_of(checkpoint: Checkpoint, label: str | None) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """The decoder's condition vector, shape (label_size,); empty for a model without labels."""
+    if label is None:
+        return np.zeros(0)
+    return np.asarray(checkpoint.tensors["label.w"].dense()[checkpoint.labels.index(label)], np.float64)
+
+
+def data_rows(checkpoint: Checkpoint, strokes: Strokes, units: Units) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Stroke-3 rows (n, 3) in data units."""
+    if units not in ("data", "stage"):
+        raise ControlError(f"units {units!r}: expected 'data' (the training drawings' numbers) or 'stage' (0 … 1)")
+    rows = to_rows(strokes)
+    if units == "stage":
+        rows = rows * np.array([checkpoint.stage_units, checkpoint.stage_units, 1.0])
+    return rows
+
+
+class SketchStream:
+    """One voice of a Sketch-RNN decoder: each ``next()`` is one decoder step and gives one ``PenAction``.
+
+    After END, or a cut at the model's maximum length, the next call begins the next drawing. Make one with
+    ``livesketch.sketch``.
+
+    >>> import livesketch as ls
+    >>> cat = ls.sketch("cat", seed=7)
+    >>> first = next(cat)
+    >>> first.step, first.ink
+    (0, True)
+    """
+
+    def __init__(
+        self, checkpoint: Checkpoint, label: str | None, controls: Controls, seed: int, backend: str, voice: int
+    ) -> None:
+        if isinstance(voice, bool) or not isinstance(voice, int) or not 0 <= voice < 2**32:
+            raise ControlError(f"voice {voice!r}: expected a whole number from 0 to 2**32 - 1")
+        self._checkpoint, self._label, self._seed, self._voice = checkpoint, label, seed, voice
+        self.name = label or checkpoint.name
+        self._backend = backends.load(backend)
+        self._batch = self._open(checkpoint)
+        self._controls = self._applied = controls
+        self._batch.heat(0, controls.heat.divisor, controls.heat.spread)
+        self._trail: list[PenAction] = []
+        self._fed: list[PenAction] = []
+        self._lock = threading.RLock()  # a REPL feeds while a player steps
+
+    def _open(self, checkpoint: Checkpoint) -> Batch:
+        batch = self._backend.open(checkpoint, 1)
+        batch.condition(0, condition_of(checkpoint, self._label))
+        batch.seat(0, self._seed, self._voice)
+        return batch
+
+    def __repr__(self) -> str:
+        return (
+            f"<SketchStream {self.name!r} seed={self._seed} temperature={self.temperature:g} ({self.convention}) "
+            f"voice={self._voice} on {self.backend}>"
+        )
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The model: weights and what is known about them."""
+        return self._checkpoint
+
+    @property
+    def backend(self) -> str:
+        """The backend in use: what ``auto`` chose."""
+        return self._backend.name
+
+    @property
+    def seed(self) -> int:
+        """The 64-bit seed that draws all this again."""
+        return self._seed
+
+    @property
+    def voice(self) -> int:
+        """The voice's number in the random counter."""
+        return self._voice
+
+    @property
+    def temperature(self) -> float:
+        """0 (greedy) and up; a change acts on the very next step. Raises ControlError and keeps the old value."""
+        return self._controls.temperature
+
+    @temperature.setter
+    def temperature(self, value: float) -> None:
+        self._controls = replace(self._controls, temperature=value)
+
+    @property
+    def convention(self) -> Convention:
+        """How temperature acts: ``paper``, ``magenta`` or ``js`` (see ``livesketch.sampling.heat``)."""
+        return self._controls.convention
+
+    @convention.setter
+    def convention(self, value: Convention) -> None:
+        self._controls = replace(self._controls, convention=value)
+
+    def __iter__(self) -> Iterator[PenAction]:
+        return self
+
+    def __next__(self) -> PenAction:
+        """One decoder step."""
+        with self._lock:
+            controls = self._controls
+            if controls is not self._applied:
+                self._batch.heat(0, controls.heat.divisor, controls.heat.spread)
+                self._applied = controls
+            return self._event(self._batch.step()[0], "model")
+
+    def events(self) -> list[PenAction]:
+        """What a player sends for one step: rows fed since the last step of this drawing, then one new action."""
+        with self._lock:
+            fed = self._fed.copy()
+            action = next(self)
+            self._fed.clear()
+            return [*fed, action]
+
+    def _event(self, record: Any, source: Source) -> PenAction:
+        drawing, step, x, y, dx, dy, _, pen, ink, last, ended = record.item()
+        units = self._checkpoint.stage_units
+        action = PenAction(
+            0.0, self.name, self._voice, drawing, step, 0.5 + x / units, 0.5 + y / units, dx, dy,
+            ink, PENS[pen], last, ended, source,
+        )  # fmt: skip
+        if not step:
+            self._trail.clear()
+            self._fed.clear()
+        self._trail.append(action)
+        return action
+
+    def take(self, n: int) -> list[PenAction]:
+        """The next n actions."""
+        if n < 0:
+            raise ControlError(f"take({n}): expected a count of at least 0")
+        return [next(self) for _ in range(n)]
+
+    def drawing(self) -> Drawing:
+        """An iterator over the rest of this drawing, or over the next where this is over; Jupyter shows it."""
+        trail = self._trail
+        begun = [] if not trail or trail[-1].last else list(trail)
+        return Drawing(self, begun)
+
+    def restart(self) -> Self:
+        """Back to step 0 of the same drawing: the same seed draws it again."""
+        with self._lock:
+            self._batch.restart(0)
+            self._trail.clear()
+            self._fed.clear()
+        return self
+
+    def snapshot(self) -> StreamSnapshot:
+        """Takes everything that decides what comes next, but for the controls."""
+        with self._lock:
+            return StreamSnapshot(self._batch.snapshot(), tuple(self._trail))
+
+    def restore(self, snapshot: StreamSnapshot) -> Self:
+        """Puts a snapshot back: what followed it then follows it again."""
+        with self._lock:
+            self._batch.restore(snapshot.batch)
+            self._trail[:] = snapshot.trail
+            self._fed.clear()
+        return self
+
+    def feed(self, strokes: Strokes, *, units: Units = "data") -> list[PenAction]:
+        """The human draws: the rows become the model's own past, and the next step goes on from there.
+
+        Args:
+            strokes: stroke-3 rows (n, 3) or a list of polylines [(k, 2), ...], y down. A polyline list starts where
+                the pen is: its first point gives no row, unless the pen is up, when it gives a row of no length that
+                sets it down.
+            units: ``data`` (the numbers of the training drawings) or ``stage`` (1 = the stage's width).
+
+        Returns:
+            The rows as actions with ``source="human"``.
+
+        Raises:
+            StrokesError: nothing to feed, wrong shape, not finite, or longer than what is left of a drawing.
+        """
+        rows = data_rows(self._checkpoint, strokes, units)
+        with self._lock:
+            before = self._trail[-1] if self._trail and not self._trail[-1].last else None
+            begun = before.step + 1 if before else 0
+            if before and before.pen is Pen.UP and np.ndim(strokes[0]) == 2:  # polylines
+                rows = np.concatenate([np.zeros((1, 3)), rows])
+            room = self._checkpoint.max_steps - begun - 1
+            if len(rows) > room:
+                raise StrokesError(
+                    f"{len(rows)} rows: {self.name!r} draws at most {self._checkpoint.max_steps} steps and {begun} are "
+                    f"drawn; expected at most {max(room, 0)}: simplify the strokes or begin a new drawing"
+                )
+            actions = [self._event(record, "human") for record in self._batch.force(0, rows)]
+            self._fed += actions
+            return actions
+
+    def log_prob(self, strokes: Strokes, *, units: Units = "data") -> LogProb:
+        """How likely the model finds these strokes as a whole drawing; the stream itself does not move."""
+        rows = data_rows(self._checkpoint, strokes, units)
+        unbounded = replace(self._checkpoint, max_steps=len(rows) + 2)
+        batch = self._open(unbounded)
+        density = np.empty((len(rows) + 1, 3 + 6 * self._checkpoint.mixtures))
+        batch.force(0, rows, density, end=True)
+        offset, pen = sampling.nats(density[:-1], *(rows[:, :2].T / self._checkpoint.scale_factor), rows[:, 2])
+        end = sampling.nats(density[-1], 0.0, 0.0, 2)[1]
+        drawn = float(offset.sum() + pen.sum())
+        return LogProb((drawn + float(end)) / (len(rows) + 1), drawn / len(rows), len(rows))
+
+
+def sketch(
+    model: str,
+    *,
+    seed: int | None = None,
+    temperature: float = 0.65,
+    convention: Convention = "js",
+    backend: str = "auto",
+    voice: int = 0,
+) -> SketchStream:
+    """A stream of pen actions from a model; nothing moves until it is asked for an action.
+
+    Args:
+        model: a bundled name (``livesketch.models()``), a checkpoint's path, or a magenta ``.gen.json``.
+        seed: 0 … 2^64 - 1; None takes a fresh one, readable as ``.seed``.
+        temperature: 0 (greedy) and up.
+        convention: what temperature means: ``js``, ``paper`` or ``magenta``.
+        backend: ``auto``, ``cpu`` or ``reference``; a named one is used or refused.
+        voice: the voice's number in the random counter: same seed, other voice, other drawing.
+
+    Raises:
+        ModelNotFoundError, CheckpointError, UnsupportedModelError, BackendUnavailableError, ControlError.
+    """
+    controls = Controls(temperature, convention)
+    checked = sampling.checked_seed(seed)
+    checkpoint, label = open_model(model)
+    return SketchStream(checkpoint, label, controls, checked, backend, voice)

@@ -1,0 +1,180 @@
+"""Many voices of one model, stepped together by one backend call."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import backends, sampling
+from ..controls import Controls
+from ..errors import ControlError
+from ..events import PenAction
+from ..models.catalogue import open_model
+from ..models.checkpoint import Checkpoint
+from ..sampling import Convention
+from .sketch import PENS, condition_of
+
+
+class Actions(Sequence[PenAction]):
+    """One step of n voices as arrays; indexing gives a voice's ``PenAction``."""
+
+    def __init__(self, records: NDArray[Any], name: str, units: float) -> None:
+        self._records, self._name, self._units = records, name, units
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    @overload
+    def __getitem__(self, index: int) -> PenAction: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[PenAction]: ...
+    def __getitem__(self, index: int | slice) -> PenAction | list[PenAction]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        drawing, step, x, y, dx, dy, _, pen, ink, last, ended = self._records[index].item()
+        voice = range(len(self))[index]
+        return PenAction(
+            0.0, self._name, voice, drawing, step, 0.5 + x / self._units, 0.5 + y / self._units, dx, dy,
+            ink, PENS[pen], last, ended, "model",
+        )  # fmt: skip
+
+    @property
+    def x(self) -> NDArray[np.float64]:
+        """Places on the stage, shape (n,), like ``y``."""
+        return np.asarray(0.5 + self._records["x"] / self._units)
+
+    @property
+    def y(self) -> NDArray[np.float64]:
+        """Places on the stage, y down, shape (n,)."""
+        return np.asarray(0.5 + self._records["y"] / self._units)
+
+    @property
+    def dx(self) -> NDArray[np.float64]:
+        """Offsets in data units, shape (n,), like ``dy``."""
+        return np.asarray(self._records["dx"])
+
+    @property
+    def dy(self) -> NDArray[np.float64]:
+        """Offsets in data units, y down, shape (n,)."""
+        return np.asarray(self._records["dy"])
+
+    @property
+    def pen(self) -> NDArray[np.int8]:
+        """What the pen does after the move, shape (n,): 0 down, 1 up, 2 end."""
+        return np.asarray(self._records["pen"])
+
+    @property
+    def ink(self) -> NDArray[np.bool_]:
+        """Whether the move leaves a line, shape (n,)."""
+        return np.asarray(self._records["ink"])
+
+    @property
+    def last(self) -> NDArray[np.bool_]:
+        """Whether it is the last action of its drawing, shape (n,)."""
+        return np.asarray(self._records["last"])
+
+    @property
+    def ended(self) -> NDArray[np.bool_]:
+        """Whether the model ended the drawing by itself, shape (n,)."""
+        return np.asarray(self._records["ended"])
+
+    @property
+    def step(self) -> NDArray[np.int64]:
+        """Step in the drawing, shape (n,)."""
+        return np.asarray(self._records["step"])
+
+    @property
+    def drawing(self) -> NDArray[np.int64]:
+        """Which drawing of the voice, shape (n,)."""
+        return np.asarray(self._records["drawing"])
+
+    def __repr__(self) -> str:
+        return f"<Actions of {len(self)} voices of {self._name!r}>"
+
+
+class SketchVoices:
+    """n voices of one model. Voice k draws what ``sketch(model, seed=..., voice=k)`` draws alone, bit for bit."""
+
+    def __init__(
+        self, checkpoint: Checkpoint, label: str | None, n: int, controls: Controls, seed: int, backend: str
+    ) -> None:
+        if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= 2**20:
+            raise ControlError(f"{n!r} voices: expected a whole number from 1 to {2**20}")
+        self.name = label or checkpoint.name
+        self._checkpoint, self._controls, self._seed = checkpoint, controls, seed
+        self._backend = backends.load(backend)
+        self._batch = self._backend.open(checkpoint, n)
+        condition = condition_of(checkpoint, label)
+        for k in range(n):
+            self._batch.condition(k, condition)
+            self._batch.seat(k, seed, k)
+        self._heat()
+
+    def _heat(self) -> None:
+        for k in range(self._batch.size):
+            self._batch.heat(k, self._controls.heat.divisor, self._controls.heat.spread)
+        self._applied = self._controls
+
+    def __len__(self) -> int:
+        return self._batch.size
+
+    def __repr__(self) -> str:
+        controls = f"seed={self._seed} temperature={self.temperature:g}"
+        return f"<SketchVoices {len(self)} x {self.name!r} {controls} on {self.backend}>"
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The model: weights and what is known about them."""
+        return self._checkpoint
+
+    @property
+    def backend(self) -> str:
+        """The backend in use."""
+        return self._backend.name
+
+    @property
+    def seed(self) -> int:
+        """The 64-bit seed of all voices."""
+        return self._seed
+
+    @property
+    def temperature(self) -> float:
+        """Of all voices; a change acts on the very next step."""
+        return self._controls.temperature
+
+    @temperature.setter
+    def temperature(self, value: float) -> None:
+        self._controls = Controls(value, self._controls.convention)
+
+    def step(self) -> Actions:
+        """One backend call: one action of every voice."""
+        if self._controls is not self._applied:
+            self._heat()
+        return Actions(self._batch.step().copy(), self.name, self._checkpoint.stage_units)
+
+    def events(self) -> Actions:
+        """What a player sends for one step."""
+        return self.step()
+
+    def __iter__(self) -> Iterator[Actions]:
+        return self
+
+    def __next__(self) -> Actions:
+        return self.step()
+
+
+def voices(
+    model: str,
+    n: int,
+    *,
+    seed: int | None = None,
+    temperature: float = 0.65,
+    convention: Convention = "js",
+    backend: str = "auto",
+) -> SketchVoices:
+    """Many voices (n) of a model that draw at the same time; the options are those of ``sketch``."""
+    controls = Controls(temperature, convention)
+    checked = sampling.checked_seed(seed)
+    checkpoint, label = open_model(model)
+    return SketchVoices(checkpoint, label, n, controls, checked, backend)

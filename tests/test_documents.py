@@ -1,0 +1,146 @@
+"""Documents and examples run: what a reader copies works."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import livesketch as ls
+
+REPO = Path(__file__).resolve().parent.parent
+EXAMPLES = sorted((REPO / "examples").glob("*.py"))
+DOCUMENTS = [REPO / "README.md", *sorted((REPO / "docs").glob("*.md")), *sorted((REPO / "examples").glob("*.md"))]
+MOST_NOT_RUN = 6
+"""Blocks that may be marked as not run, in all documents together."""
+
+BLOCK = re.compile(
+    r"(?:^<!-- not run: (?P<reason>[^\n]+) -->\n\n?)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    line: int
+    kind: str
+    text: str
+    reason: str | None
+    """Why it is not run; None where it is."""
+
+
+def blocks(path: Path) -> list[Block]:
+    text = path.read_text(encoding="utf-8")
+    assert text.count("```") % 2 == 0, f"{path.name}: a fence is not closed"
+    found = []
+    for match in BLOCK.finditer(text):
+        line = text.count("\n", 0, match.start("text")) + 1
+        found.append(Block(line, match["kind"], match["text"], match["reason"]))
+    return found
+
+
+def all_blocks(kind: str) -> list[tuple[Path, Block]]:
+    return [(path, block) for path in DOCUMENTS for block in blocks(path) if block.kind == kind]
+
+
+def name_of(path: object) -> str:
+    return path.name if isinstance(path, Path) else str(path)
+
+
+def test_documents_have_blocks_and_few_are_not_run() -> None:
+    python_blocks, console_blocks = all_blocks("python"), all_blocks("console")
+    assert len(python_blocks) >= 5
+    assert len(console_blocks) >= 2
+    everything = python_blocks + console_blocks
+    skipped = [f"{path.name}:{block.line}: {block.reason}" for path, block in everything if block.reason]
+    assert len(skipped) <= MOST_NOT_RUN, skipped
+    marks = sum(path.read_text(encoding="utf-8").count("<!-- not run:") for path in DOCUMENTS)
+    assert marks == sum(1 for path in DOCUMENTS for block in blocks(path) if block.reason), "a mark without its block"
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in DOCUMENTS if any(b.kind == "python" for b in blocks(path))], ids=name_of
+)
+def test_python_blocks_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In order, in one namespace for each document, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    namespace: dict[str, object] = {"__name__": "document"}
+    try:
+        for block in blocks(path):
+            if block.kind == "python" and not block.reason:
+                padded = "\n" * (block.line - 1) + block.text  # tracebacks then show the document's own lines
+                exec(compile(padded, str(path), "exec"), namespace)
+    finally:
+        ls.hush()
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in DOCUMENTS if any(b.kind == "console" for b in blocks(path))], ids=name_of
+)
+def test_console_blocks_run(
+    path: Path, tmp_path: Path, run_cli: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    """Lines that begin with `$ livesketch` run in an empty folder, one after another."""
+    for block in blocks(path):
+        if block.kind != "console" or block.reason:
+            continue
+        for command in commands(block):
+            words = shlex.split(command, comments=True)
+            if words[0] == "livesketch":
+                run_cli(*words[1:], cwd=tmp_path)
+
+
+def commands(block: Block) -> list[str]:
+    return [line[2:] for line in block.text.splitlines() if line.startswith("$ ")]
+
+
+def test_console_blocks_name_only_commands_that_exist() -> None:
+    made = set(re.findall(r"^([a-z-]+):", (REPO / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert {"demo", "test", "test-slow", "check", "bench", "help"} <= made
+    checked = 0
+    for path in [*DOCUMENTS, REPO / "CONTRIBUTING.md"]:
+        text = path.read_text(encoding="utf-8")
+        for target in re.findall(r"(?:`|^\$ |^)make ([a-z-]+)", text, re.MULTILINE):
+            assert target in made, f"{path.name}: make {target}"
+            checked += 1
+        for block in blocks(path):
+            for command in commands(block) if block.kind == "console" and not block.reason else []:
+                word = shlex.split(command, comments=True)[0]
+                assert word in {"livesketch", "make", "python", "pd", "git", "cd"}, f"{path.name}: {command}"
+    assert checked >= 3
+
+
+def test_documents_link_to_files_that_exist() -> None:
+    for path in [*DOCUMENTS, REPO / "CONTRIBUTING.md"]:
+        for target in re.findall(r"\]\((?!https?://|#|mailto:)([^)#]+)", path.read_text(encoding="utf-8")):
+            assert (path.parent / target).exists(), f"{path.name} links to {target}"
+
+
+def test_every_example_is_tested() -> None:
+    assert [path.stem for path in EXAMPLES] == ["choir", "finish_my_drawing", "first_drawing", "live_temperature"]
+    described = (REPO / "examples" / "README.md").read_text(encoding="utf-8")
+    for path in (REPO / "examples").iterdir():
+        if path.suffix in {".py", ".pd"}:
+            assert path.name in described
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=name_of)
+def test_example_runs(path: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(path)],
+        cwd=tmp_path,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": str(REPO)},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    assert done.stdout.strip()
+    if path.stem != "live_temperature":
+        assert [made.suffix for made in tmp_path.iterdir()] == [".svg"]
