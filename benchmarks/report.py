@@ -46,11 +46,13 @@ def show(result: Result) -> None:
     print(f"{result.suite}: {', '.join(f'{key} {value}' for key, value in result.facts.items())}")
     base = next((row.median for row in result.series if row.name == result.compare_with), None)
     width = max(len(row.name) for row in result.series)
-    ratio = "" if base is None else "  ratio"
-    print(f"  {'':{width}}  {'median':>9} {'least':>9} {'most':>9}  {result.unit}{ratio}")
+    columns = ["median", "least", "most"] + (["ratio"] if base else [])
+    print(f"  {result.unit:>{width}}  {' '.join(f'{column:>9}' for column in columns)}")
     for row in result.series:
-        times = " ".join(f"{value:9.3f}" for value in (row.median, min(row.values), max(row.values)))
-        print(f"  {row.name:{width}}  {times}  " + (f"{'':{len(result.unit)}}{row.median / base:7.2f}" if base else ""))
+        numbers = [f"{value:9.3f}" for value in (row.median, min(row.values), max(row.values))]
+        if base:
+            numbers.append(f"{row.median / base:9.2f}")
+        print(f"  {row.name:{width}}  {' '.join(numbers)}")
     for name, why in result.absent.items():
         print(f"  {name:{width}}  not measured: {why}")
 

@@ -35,6 +35,8 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
     Raises:
         OutputError: the folder or file cannot be written; what was there is untouched.
     """
+    if "\0" in str(path):
+        raise OutputError(f"{str(path)!r}: a file name cannot hold a NUL character; give another name")
     part: Path | None = None
     try:
         target = Path(os.path.realpath(path))

@@ -223,12 +223,13 @@ def _columns(sizes: Points, inner: tuple[float, float]) -> int:
         return 1
     middle = math.sqrt(count * inner[0] / inner[1])
     first = max(1, min(count, int(middle - _COLUMNS_TRIED / 2)))
-    best, chosen = (-1.0, -1.0, 0), 1
+    best, chosen = [-1.0], 1
     for columns in range(first, min(count, first + _COLUMNS_TRIED) + 1):
-        fitted = sizes * _scales(sizes, _cell(count, columns, inner)[1])[:, None]
-        empty = math.ceil(count / columns) * columns - count
+        room = _cell(count, columns, inner)[1]
+        fitted = sizes * _scales(sizes, room)[:, None]
+        sums = fitted.prod(axis=1).sum(), fitted.sum(), room.min()
         # Rounded, so that equally good grids are told apart by the next number and not by the last bit.
-        score = (round(float(fitted.prod(axis=1).sum()), 6), round(float(fitted.sum()), 6), -empty)
+        score = [round(float(total), 6) for total in sums] + [columns * (count // -columns)]
         if score > best:
             best, chosen = score, columns
     return chosen

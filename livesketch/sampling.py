@@ -54,7 +54,7 @@ def uniforms(seed: int, step: ArrayLike, voice: ArrayLike, drawing: ArrayLike, u
     """
     words = np.broadcast_arrays(*(np.asarray(word, np.int64) & 0xFFFFFFFF for word in (step, voice, drawing, use)))
     out = philox4x32(np.stack(words, -1), seed_words(seed))
-    return ((out >> np.uint32(9)) + 0.5) * 2.0**-23
+    return np.asarray(((out >> np.uint32(9)) + 0.5) * 2.0**-23, np.float64)
 
 
 def seed_words(seed: int) -> tuple[int, int]:
@@ -157,7 +157,7 @@ def choose(logits: NDArray[Any], divisor: ArrayLike, u: ArrayLike) -> NDArray[np
     greedy = divisor == 0
     sums = cumulative(logits, np.where(greedy, 1.0, divisor))
     index = (sums < np.asarray(u)[..., None] * sums[..., -1:]).sum(-1)
-    return np.where(greedy, np.argmax(logits, -1), np.minimum(index, sums.shape[-1] - 1))
+    return np.asarray(np.where(greedy, np.argmax(logits, -1), np.minimum(index, sums.shape[-1] - 1)), np.int64)
 
 
 def tie_margin(logits: NDArray[Any], divisor: ArrayLike, u: ArrayLike) -> Floats:

@@ -74,12 +74,14 @@ def _write_npz(stream: BinaryIO, drawings: Iterable[Rows]) -> None:
         "rows": np.concatenate([np.zeros((0, 3), np.float32), *parts]),
         "lengths": np.array([len(rows) for rows in parts], np.int64),
     }
-    with zipfile.ZipFile(stream, "w") as archive:
+    packed = io.BytesIO()  # devices and pipes cannot be sought in, which zip needs
+    with zipfile.ZipFile(packed, "w") as archive:
         for name, array in arrays.items():
             member = io.BytesIO()
             npy_format.write_array(member, array, version=(1, 0), allow_pickle=False)
             # ZipInfo by name alone carries a fixed date: the same drawings give the same bytes.
             archive.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getvalue(), zipfile.ZIP_DEFLATED)
+    stream.write(packed.getbuffer())
 
 
 def _read_npz(stream: BinaryIO) -> list[Rows]:

@@ -19,7 +19,9 @@ def action(step: int, x: float, y: float, **changed: object) -> PenAction:
 
 
 def end(step: int, x: float, y: float, **changed: object) -> PenAction:
-    return action(step, x, y, **{"dx": 0.0, "dy": 0.0, "ink": False, "pen": Pen.END, "last": True, "ended": True} | changed)
+    return action(
+        step, x, y, **{"dx": 0.0, "dy": 0.0, "ink": False, "pen": Pen.END, "last": True, "ended": True} | changed
+    )
 
 
 def drawing(n: int = 40, *, size: float = 0.3, **changed: object) -> Iterator[PenAction]:

@@ -270,6 +270,7 @@ def test_what_is_no_pen_action_is_passed_over() -> None:
 @given(drawings)
 def test_polylines_and_rows_agree(rows: NDArray[np.float32]) -> None:
     rows[-1, 2] = 1
+    rows[0, 0] = 5  # a first move too small for a stage coordinate would be a second start point
     lines = [line * UNITS for line in to_polylines(play(rows))]
     assert np.allclose(to_rows(lines, origin=True), rows, atol=1e-2)
 

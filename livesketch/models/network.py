@@ -32,11 +32,11 @@ class ClassConditionalDecoder(nn.Module):
         self.dropout = nn.Dropout(dropout)
         nn.init.normal_(self.start.weight, std=0.05)
         with torch.no_grad():
-            for gate in range(4):
-                nn.init.orthogonal_(self.lstm.weight_hh_l0[gate * hidden : (gate + 1) * hidden])
-            self.lstm.bias_ih_l0.zero_()
-            self.lstm.bias_hh_l0.zero_()
-            self.lstm.bias_ih_l0[hidden : 2 * hidden] = 1.0  # forget gate, PyTorch order i, f, g, o
+            for block in torch.split(self.lstm.get_parameter("weight_hh_l0"), hidden):
+                nn.init.orthogonal_(block)
+            for name in ("bias_ih_l0", "bias_hh_l0"):
+                self.lstm.get_parameter(name).zero_()
+            self.lstm.get_parameter("bias_ih_l0")[hidden : 2 * hidden] = 1.0  # forget gate; PyTorch order i, f, g, o
 
     def forward(self, rows: Tensor, label: Tensor) -> Tensor:
         """Head outputs (batch, steps, 3 + 6 mixtures) for stroke-5 inputs (batch, steps, 5) in model units."""
@@ -44,7 +44,8 @@ class ClassConditionalDecoder(nn.Module):
         c, h = torch.tanh(self.start(vector)).chunk(2, dim=1)
         inputs = torch.cat([rows, vector[:, None].expand(-1, rows.shape[1], -1)], dim=2)
         out, _ = self.lstm(inputs, (h[None].contiguous(), c[None].contiguous()))
-        return self.head(self.dropout(out))
+        head: Tensor = self.head(self.dropout(out))
+        return head
 
 
 def nats(head: Tensor, target: Tensor, mixtures: int) -> tuple[Tensor, Tensor]:

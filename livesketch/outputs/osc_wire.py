@@ -21,6 +21,7 @@ MAX_DATAGRAM: Final = 1400
 INT_MAX: Final = 2**31 - 1
 """The largest number of the type ``i``."""
 
+_FLOAT_MAX = (2 - 2.0**-23) * 2.0**127
 _MAX_NAME = 100
 _BUNDLE_HEAD = 16  # "#bundle", its NUL and the timetag
 
@@ -94,7 +95,7 @@ def _int32(value: Any) -> int:
 def float32(value: Any) -> float:
     """``value`` as a number of the type ``f``. ValueError: not finite in single precision."""
     number = float(value)
-    if not abs(number) <= 3.4028234e38:  # the largest single-precision number; also False for NaN
+    if not abs(number) <= _FLOAT_MAX:  # also so for NaN
         raise ValueError(f"the number {number} cannot be sent as a 32-bit float")
     return number
 

@@ -14,10 +14,10 @@ from ..paper import Page, Sketch, check_color, make_page, page_svg
 from ..strokes import PolylineBuilder
 from .base import Stage
 from .pacing import due
+from .places import drawable
 
 _SAVE_EVERY = 2.0  # seconds on the player's clock between two saves, both at ends of drawings
 _SAVE_SHARE = 0.05  # at most this part of the time is spent saving
-_FAR = 1e9  # stage units; a pen farther out is lost, not drawing
 
 
 class _Voice:
@@ -120,9 +120,7 @@ class SvgOutput:
             voice.builder = PolylineBuilder()
             self._drawings.append((voice.layer, voice.builder))
         voice.drawing, voice.step = drawing, step
-        if not (abs(action.x) < _FAR and abs(action.y) < _FAR):
-            raise ValueError(f"({action.x}, {action.y}) at step {step} of drawing {drawing} is no place on paper")
-        voice.builder.add(action)
+        voice.builder.add(drawable(action))
         self._changed = True
 
     def _save(self) -> None:
@@ -140,7 +138,7 @@ class SvgOutput:
         self.last_error = reason
 
 
-def svg(  # noqa: PLR0917 - in the order in which they are typed
+def svg(
     path: str | Path,
     page: str = "a4",
     landscape: bool = False,
@@ -167,8 +165,8 @@ def _check_writable(path: Path) -> bool:
 
     OutputError: no file can be written at ``path``.
     """
-    target = Path(os.path.realpath(path))
     try:
+        target = Path(os.path.realpath(path))
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, "it is a folder")
         if target.exists() and not target.is_file():

@@ -11,10 +11,10 @@ from ..events import Cue, Event, PenAction, Token
 from ..strokes import PolylineBuilder
 from .base import Stage
 from .pacing import due
+from .places import drawable
 from .raster import Raster, clipped, printable
 
 _FRAME: Final = 1 / 30  # seconds between two pictures
-_FAR: Final = 1e9  # stage units; a pen farther out is lost, not drawing
 _WIDEST, _HIGHEST = 100, 30  # characters; a larger terminal is not filled, so that each picture is quick
 _PLAIN: Final = (60, 20)  # characters where there is no terminal
 _PANEL = 20  # characters that a voice needs for a picture of its own
@@ -127,9 +127,7 @@ class TerminalOutput:
             voice.builder, voice.drawn = PolylineBuilder(), []
             self._clear(action.voice)
         voice.drawing, voice.step = int(action.drawing), int(action.step)
-        if not (abs(action.x) < _FAR and abs(action.y) < _FAR):
-            raise ValueError(f"({action.x}, {action.y}) at step {action.step} is no place on the stage")
-        voice.builder.add(action)
+        voice.builder.add(drawable(action))
         voice.ended = False
         self._caption = f"{action.name}  drawing {voice.drawing}  step {voice.step}"
         self._dirty = True

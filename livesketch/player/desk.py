@@ -17,7 +17,7 @@ class Trouble:
     """What went wrong with one output: counted, the first one logged, never raised into the performance."""
 
     count: int = 0
-    last: Exception | None = None
+    first: Exception | None = None
 
 
 @dataclass(slots=True)
@@ -81,6 +81,6 @@ class Desk:
     def _note(self, output: Output, err: Exception) -> None:
         trouble = self.troubles.setdefault(id(output), Trouble())
         trouble.count += 1
-        trouble.last = err
         if trouble.count == 1:
+            trouble.first = err
             _LOG.warning("%s: output %r: %s (said once; counted in stats)", self.name, output, err)

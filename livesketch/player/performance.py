@@ -120,8 +120,8 @@ def draw(stream: SketchStream, to: Sequence[Output] | Output = (), n: int = 1) -
     finally:
         desk.finish(clock.now(), "hush")
     for trouble in desk.troubles.values():
-        if trouble.last is not None:
-            raise trouble.last
+        if trouble.first is not None:
+            raise trouble.first
     return done
 
 

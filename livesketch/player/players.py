@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Literal, Protocol, Self, TypeAlias
@@ -71,7 +71,7 @@ class Player:
         """What the stream raised, where that ended the play."""
         self._rate, self._then, self._clock = checked_rate(rate), then, clock
         self._desk = Desk(name, tuple(outputs))
-        self._voices = len(stream) if hasattr(stream, "__len__") else 1
+        self._voices = len(stream) if isinstance(stream, Sized) else 1
         self._desk.open(self._voices, stage_of(stream))
         self._stop = threading.Event()
         self._keep: tuple[Output, ...] = ()
@@ -119,9 +119,9 @@ class Player:
         return Stats(self._steps, self._drawings, self._cut, self._late_worst, self._skipped, errors)
 
     def troubles(self) -> list[str]:
-        """A line for each output that had errors: how many, and the last one."""
+        """A line for each output that had errors: how many, and the first one."""
         lines = ((output, self._desk.troubles.get(id(output))) for output in self.to)
-        return [f"{output!r}: {trouble.count} errors, last: {trouble.last}" for output, trouble in lines if trouble]
+        return [f"{output!r}: {trouble.count} errors, first: {trouble.first}" for output, trouble in lines if trouble]
 
     def start(self) -> Self:
         """Begins to play; ``livesketch.play`` does it."""

@@ -243,7 +243,8 @@ class SketchStream:
         batch = self._open(unbounded)
         density = np.empty((len(rows) + 1, 3 + 6 * self._checkpoint.mixtures))
         batch.force(0, rows, density, end=True)
-        offset, pen = sampling.nats(density[:-1], *(rows[:, :2].T / self._checkpoint.scale_factor), rows[:, 2])
+        dx, dy = rows[:, :2].T / self._checkpoint.scale_factor
+        offset, pen = sampling.nats(density[:-1], dx, dy, rows[:, 2])
         end = sampling.nats(density[-1], 0.0, 0.0, 2)[1]
         drawn = float(offset.sum() + pen.sum())
         return LogProb((drawn + float(end)) / (len(rows) + 1), drawn / len(rows), len(rows))

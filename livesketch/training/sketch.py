@@ -8,6 +8,7 @@ validation loss improves; ``livesketch.training.export`` turns that into a check
 """
 
 import argparse
+import copy
 import json
 import math
 import time
@@ -25,6 +26,9 @@ from torch import Tensor
 from ..data.sketch_npz import Stroke3, read_sketch_npz
 from ..models.network import ClassConditionalDecoder, nats
 
+MIXTURES = 20
+LAST_RATE = 2e-5
+"""The learning rate at the end of the budget."""
 MAX_ROWS = 200
 """Longer drawings are left out of training, and counted."""
 
@@ -106,6 +110,13 @@ def evaluate(net: ClassConditionalDecoder, examples: list[Example]) -> dict[str,
     return {"offset": offset / steps, "pen": pen / steps, "nats": (offset + pen) / steps}
 
 
+@torch.no_grad()
+def follow(average: ClassConditionalDecoder, net: ClassConditionalDecoder) -> None:
+    """Moves the average a little towards the weights: exponential moving average, about 1,000 steps long."""
+    for mean, value in zip(average.parameters(), net.parameters(), strict=True):
+        mean.lerp_(value, 1e-3)
+
+
 def load(paths: list[Path]) -> tuple[list[str], dict[str, list[Example]], dict[str, float]]:
     """Labels, splits in model units, and what was measured on the training drawings (data units)."""
     labels = [path.stem for path in paths]
@@ -132,74 +143,79 @@ def load(paths: list[Path]) -> tuple[list[str], dict[str, list[Example]], dict[s
     return labels, splits, measured
 
 
-def train(args: argparse.Namespace) -> None:
-    """One run, as the command line describes it."""
-    torch.manual_seed(args.seed)
-    rng = np.random.default_rng(args.seed)
-    labels, splits, measured = load(args.data)
-    net = ClassConditionalDecoder(len(labels), args.hidden, 20, args.label_size, args.dropout)
-    average = torch.optim.swa_utils.AveragedModel(net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.999))
-    optimizer = torch.optim.AdamW(net.parameters(), lr=args.lr, weight_decay=args.weight_decay)
-    args.out.mkdir(parents=True, exist_ok=True)
-    began, steps, epoch, best = time.monotonic(), 0, 0, math.inf
-    budget = args.minutes * 60
-    log: list[dict[str, float]] = []
-    done = False
-    while not done:
-        seen, total, count = 0, 0.0, 0.0
-        for rows, label in batches(splits["train"], args.batch, rng, augment=True):
-            spent = time.monotonic() - began
-            done = spent > budget
-            if done:
-                break
-            for group in optimizer.param_groups:
-                group["lr"] = 2e-5 + (args.lr - 2e-5) * 0.5 * (1 + math.cos(math.pi * spent / budget))
-            with torch.autocast("cpu", torch.bfloat16, enabled=args.bf16):
-                offset, pen, number = loss_of(net, rows, label)
-            loss = (offset + pen) / number
-            if not torch.isfinite(loss):
-                raise SystemExit(f"loss is {loss.item()} at step {steps}: try a smaller --lr")
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_value_(net.parameters(), 1.0)
-            optimizer.step()
-            average.update_parameters(net)
-            steps, seen, total, count = (
-                steps + 1,
-                seen + len(rows),
-                total + (offset + pen).item(),
-                count + number.item(),
+class Run:
+    """One training run within a budget of minutes; the learning rate falls along half a cosine."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        torch.manual_seed(args.seed)
+        self.args, self.rng = args, np.random.default_rng(args.seed)
+        self.labels, self.splits, self.measured = load(args.data)
+        self.net = ClassConditionalDecoder(len(self.labels), args.hidden, MIXTURES, args.label_size, args.dropout)
+        self.average = copy.deepcopy(self.net)
+        self.optimizer = torch.optim.AdamW(self.net.parameters(), lr=args.lr, weight_decay=args.weight_decay)
+        self.began = time.monotonic()
+        self.steps = self.epochs = 0
+
+    def spent(self) -> float:
+        """Share of the budget, 0 to 1 and a little over."""
+        return (time.monotonic() - self.began) / (float(self.args.minutes) * 60)
+
+    def step(self, rows: Tensor, label: Tensor) -> tuple[float, float]:
+        """One batch: summed nats and counted steps."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = LAST_RATE + (self.args.lr - LAST_RATE) * 0.5 * (
+                1 + math.cos(math.pi * min(self.spent(), 1.0))
             )
-            if steps % 50 == 0:
-                print(f"step {steps} epoch {epoch} {total / count:.4f} {steps * args.batch / spent:.0f}/s", flush=True)
-        epoch += 1
-        valid = evaluate(average.module, splits["valid"])
-        log.append(
-            {
-                "epoch": epoch,
-                "step": steps,
-                "minutes": (time.monotonic() - began) / 60,
-                "train": total / max(count, 1),
-                **valid,
-            }
-        )
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.args.bf16):
+            offset, pen, count = loss_of(self.net, rows, label)
+        loss = (offset + pen) / count
+        if not torch.isfinite(loss):
+            raise SystemExit(f"loss is {loss.item()} at step {self.steps}: try a smaller --lr")
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_value_(self.net.parameters(), 1.0)
+        self.optimizer.step()
+        follow(self.average, self.net)
+        self.steps += 1
+        return (offset + pen).item(), count.item()
+
+    def epoch(self) -> float:
+        """All training drawings once, or as many as the budget allows: mean nats per step."""
+        total, counted = 0.0, 0.0
+        for rows, label in batches(self.splits["train"], self.args.batch, self.rng, augment=True):
+            if self.spent() > 1:
+                break
+            nats_sum, count = self.step(rows, label)
+            total, counted = total + nats_sum, counted + count
+            if self.steps % 50 == 0:
+                rate = self.steps * self.args.batch / (time.monotonic() - self.began)
+                print(f"step {self.steps} epoch {self.epochs} {total / counted:.4f} {rate:.0f}/s", flush=True)
+        self.epochs += 1
+        return total / max(counted, 1.0)
+
+    def save(self, valid: dict[str, float], minutes: float) -> None:
+        """The average's weights as float32 safetensors, with what the checkpoint and its card need to know."""
+        facts = {
+            "labels": self.labels, **self.measured, "hidden": self.args.hidden, "mixtures": MIXTURES, "steps": self.steps,
+            "epochs": self.epochs, "valid": valid, "test": evaluate(self.average, self.splits["test"]),
+            "minutes": minutes, "seed": self.args.seed,
+        }  # fmt: skip
+        save_file(self.average.state_dict(), self.args.out / "best.safetensors", {"facts": json.dumps(facts)})
+
+
+def train(args: argparse.Namespace) -> None:
+    """One run, as the command line describes it; the weights with the lowest validation nats are kept."""
+    run, best = Run(args), math.inf
+    args.out.mkdir(parents=True, exist_ok=True)
+    log: list[dict[str, float]] = []
+    while run.spent() <= 1:
+        nats_per_step, minutes = run.epoch(), (time.monotonic() - run.began) / 60
+        valid = evaluate(run.average, run.splits["valid"])
+        log.append({"epoch": run.epochs, "step": run.steps, "minutes": minutes, "train": nats_per_step, **valid})
         print(json.dumps(log[-1]), flush=True)
         if valid["nats"] < best:
             best = valid["nats"]
-            test = evaluate(average.module, splits["test"])
-            facts = {
-                "labels": labels,
-                **measured,
-                "hidden": args.hidden,
-                "mixtures": 20,
-                "steps": steps,
-                "epochs": epoch,
-                "valid": valid,
-                "test": test,
-                "minutes": log[-1]["minutes"],
-                "seed": args.seed,
-            }
-            save_file(average.module.state_dict(), args.out / "best.safetensors", {"facts": json.dumps(facts)})
+            run.save(valid, minutes)
         (args.out / "log.json").write_text(json.dumps(log, indent=1))
 
 

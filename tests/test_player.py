@@ -1,0 +1,264 @@
+"""The first player: names, swaps, endings, and what goes wrong."""
+
+import threading
+import time
+
+import pytest
+from small_models import small_checkpoint
+
+import livesketch as ls
+from livesketch.models.checkpoint import save_checkpoint
+from livesketch.player import clock as clocks
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    path = tmp_path_factory.mktemp("models") / "small.safetensors"
+    save_checkpoint(small_checkpoint(), path)
+    return str(path)
+
+
+@pytest.fixture
+def stream(model):
+    return ls.sketch(model, seed=7, temperature=1.0)
+
+
+@pytest.fixture(autouse=True)
+def silence():
+    yield
+    ls.hush()
+    assert not ls.players()
+
+
+class Bad(ls.Recorder):
+    """An output that fails at every turn after it is opened."""
+
+    def send(self, event):
+        raise RuntimeError("no paper")
+
+    def tick(self, now):
+        raise RuntimeError("no time")
+
+    def lift(self):
+        raise RuntimeError("stuck")
+
+
+class Clocked(clocks.OfflineClock):
+    """Notes when steps were due: the moments it was asked to jump to."""
+
+
+def actions(recorder):
+    return [event for event in recorder.events if isinstance(event, ls.PenAction)]
+
+
+def cues(recorder):
+    return [event.kind for event in recorder.events if isinstance(event, ls.Cue)]
+
+
+def wait_for(condition, seconds=5.0):
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit, "waited too long"
+        time.sleep(0.005)
+
+
+def test_it_plays_what_the_stream_draws_in_order_under_its_name(model, stream):
+    recorder = ls.Recorder()
+    player = ls.play(stream, to=[recorder], rate=5000, name="cat", then="stop")
+    assert player.wait(5)
+    wanted = [*ls.sketch(model, seed=7, temperature=1.0).drawing()]
+    got = actions(recorder)
+    assert [(a.step, a.x, a.y, a.ink, a.pen, a.last) for a in got] == [(a.step, a.x, a.y, a.ink, a.pen, a.last) for a in wanted]
+    assert {a.name for a in got} == {"cat"}
+    assert cues(recorder)[:2] == ["drawing/begin", "stroke/begin"]
+    assert cues(recorder)[-2:] == ["drawing/end", "hush"]
+    assert player.stats().drawings == 1
+
+
+def test_it_returns_at_once_and_goes_on_with_the_next_drawing(stream):
+    recorder = ls.Recorder()
+    began = time.monotonic()
+    player = ls.play(stream, to=recorder, rate=2000)
+    assert time.monotonic() - began < 0.5
+    wait_for(lambda: player.stats().drawings >= 3)
+    assert player.playing
+    assert ls.players() == {"small": player}
+    player.stop()
+    player.stop()
+    assert not player.playing
+    assert ls.players() == {}
+
+
+def test_steps_are_due_at_the_rate(stream):
+    recorder = ls.Recorder()
+    ls.play(stream, to=recorder, rate=100, then="stop", clock=ls.OfflineClock()).wait(5)
+    due = [a.at for a in actions(recorder)]
+    assert due == pytest.approx([i / 100 for i in range(len(due))])
+
+
+def test_the_rate_is_live_and_checked(stream):
+    recorder = ls.Recorder()
+    with ls.play(stream, to=recorder, rate=0.05) as player:
+        wait_for(lambda: player.stats().steps == 1)
+        player.rate = 2000
+        wait_for(lambda: player.stats().steps > 20)
+        for bad in (0, -1, float("nan"), 1e9, "fast"):
+            with pytest.raises(ls.ControlError, match="steps per second"):
+                player.rate = bad
+        assert player.rate == 2000
+    assert not player.playing
+
+
+def test_stopping_in_the_middle_lifts_the_pen_and_closes(model):
+    recorder = ls.Recorder()
+    slow = ls.play(ls.sketch(model, seed=7, temperature=1.0), to=recorder, rate=0.1)
+    wait_for(lambda: slow.stats().steps == 1)
+    began = time.monotonic()
+    ls.hush()
+    assert time.monotonic() - began < 1
+    assert cues(recorder) in (
+        ["drawing/begin", "stroke/begin", "stroke/end", "drawing/end", "hush"],
+        ["drawing/begin", "stroke/begin", "stroke/end", "stroke/begin", "stroke/end", "drawing/end", "hush"],
+    )
+    assert (recorder.lifts, recorder.closes) == (1, 1)
+    ls.hush()
+    assert recorder.closes == 1
+
+
+def test_the_same_name_swaps_and_keeps_the_outputs_both_have(model):
+    kept, left, new = ls.Recorder(), ls.Recorder(), ls.Recorder()
+    first = ls.play(ls.sketch(model, seed=1), to=[kept, left], rate=1000, name="cat")
+    wait_for(lambda: first.stats().steps > 3)
+    second = ls.play(ls.sketch(model, seed=2), to=[kept, new], rate=1000, name="cat")
+    wait_for(lambda: second.stats().steps > 3)
+    assert not first.playing
+    assert ls.players() == {"cat": second}
+    assert (kept.closes, left.closes, new.closes) == (0, 1, 0)
+    at = next(i for i, event in enumerate(kept.events) if isinstance(event, ls.Cue) and event.kind == "swap")
+    before, after = kept.events[:at], kept.events[at + 1 :]
+    assert [e.kind for e in before if isinstance(e, ls.Cue)][-1] == "drawing/end"
+    assert isinstance(after[0], ls.Cue)
+    assert after[0].kind == "drawing/begin"
+    second.stop()
+    assert (kept.closes, new.closes) == (1, 1)
+
+
+def test_without_outputs_a_swap_keeps_the_old_ones(model):
+    recorder = ls.Recorder()
+    ls.play(ls.sketch(model, seed=1), to=recorder, rate=1000, name="cat")
+    second = ls.play(ls.sketch(model, seed=2), name="cat", rate=1000)
+    assert second.to == (recorder,)
+    wait_for(lambda: second.stats().steps > 3)
+
+
+def test_two_players_of_one_model_get_two_names(model):
+    one = ls.play(ls.sketch(model), to=ls.Recorder())
+    two = ls.play(ls.sketch(model), to=ls.Recorder())
+    assert (one.name, two.name) == ("small", "small-2")
+
+
+def test_nowhere_to_play_is_said(stream):
+    with pytest.raises(ls.ControlError, match="nowhere to play"):
+        ls.play(stream)
+    with pytest.raises(ls.ControlError, match="no output"):
+        ls.play(stream, to=["127.0.0.1:9000"])
+    with pytest.raises(ls.ControlError, match="then"):
+        ls.play(stream, to=ls.Recorder(), then="dance")
+
+
+def test_an_output_that_fails_is_counted_and_the_others_play_on(stream):
+    recorder, bad = ls.Recorder(), Bad()
+    player = ls.play(stream, to=[bad, recorder], rate=5000, then="stop")
+    assert player.wait(5)
+    assert player.error is None
+    assert actions(recorder)[-1].last
+    assert player.stats().output_errors > len(actions(recorder))
+    assert len(player.troubles()) == 1
+    assert bad.closes == 1
+
+
+def test_a_stream_that_fails_ends_its_player_with_the_pen_up(stream):
+    class Breaks:
+        name, seed, temperature, checkpoint = stream.name, stream.seed, stream.temperature, stream.checkpoint
+
+        def events(self):
+            if stream._trail:
+                raise ValueError("ink is out")
+            return stream.events()
+
+    recorder = ls.Recorder()
+    player = ls.play(Breaks(), to=recorder, rate=5000)
+    assert player.wait(5)
+    assert str(player.error) == "ink is out"
+    assert cues(recorder)[-1] == "hush"
+    assert (recorder.lifts, recorder.closes) == (1, 1)
+
+
+def test_what_is_fed_while_it_plays_goes_out_too(model):
+    stream, recorder = ls.sketch(model, seed=7, temperature=0.2), ls.Recorder()
+    stream.feed([[[0, 0], [10, 10], [20, 10]]])
+    player = ls.play(stream, to=recorder, rate=50)
+    wait_for(lambda: player.stats().steps >= 1)
+    assert [a.source for a in actions(recorder)[:3]] == ["human", "human", "model"]
+    assert [a.step for a in actions(recorder)[:3]] == [0, 1, 2]
+
+
+def test_voices_play_with_their_numbers_and_stop_when_each_has_drawn(model):
+    recorder = ls.Recorder()
+    player = ls.play(ls.voices(model, 4, seed=3, temperature=1.0), to=recorder, rate=5000, then="stop")
+    assert player.wait(10)
+    per_voice = [[a for a in actions(recorder) if a.voice == k] for k in range(4)]
+    assert all(done[-1].last and sum(a.last for a in done) == 1 for done in per_voice)
+    assert player.stats().drawings == 4
+
+
+def test_time_lost_while_the_machine_was_away_is_skipped_and_counted(stream):
+    class Sleepy(clocks.OfflineClock):
+        def wait_until(self, due, woken):
+            super().wait_until(due + (60 if 0.015 < due < 0.025 else 0), woken)
+
+    recorder = ls.Recorder()
+    player = ls.play(stream, to=recorder, rate=100, then="stop", clock=Sleepy())
+    player.wait(5)
+    due = [a.at for a in actions(recorder)]
+    gaps = [b - a for a, b in zip(due, due[1:], strict=False)]
+    assert max(gaps) > 59
+    assert sorted(gaps)[-2] < 0.1
+    assert player.stats().skipped > 59
+
+
+def test_draw_is_offline_and_closes_its_outputs(model, tmp_path):
+    recorder = ls.Recorder()
+    path = tmp_path / "out.svg"
+    drawings = ls.draw(ls.sketch(model, seed=7), to=[recorder, ls.svg(str(path))], n=3)
+    assert len(drawings) == 3
+    assert [a.drawing for d in drawings for a in d.actions if a.last] == [0, 1, 2]
+    assert recorder.closes == 1
+    assert path.read_text().lstrip().startswith("<?xml")
+    assert [*drawings[1].actions] == [a for a in ls.sketch(model, seed=7).take(500) if a.drawing == 1][: len(drawings[1].actions)]
+
+
+def test_draw_draws_what_was_fed_too(model):
+    recorder, stream = ls.Recorder(), ls.sketch(model, seed=7)
+    stream.feed([[[0, 0], [10, 10]]])
+    ls.draw(stream, to=recorder)
+    assert [a.source for a in actions(recorder)[:2]] == ["human", "model"]
+
+
+@pytest.mark.parametrize("n", [0, -1, 1.5])
+def test_a_bad_number_of_drawings_is_refused(stream, n):
+    with pytest.raises(ls.ControlError, match="drawings"):
+        ls.draw(stream, n=n)
+
+
+def test_an_output_that_cannot_be_written_is_told_by_draw(stream):
+    with pytest.raises(RuntimeError, match="no paper"):
+        ls.draw(stream, to=Bad())
+
+
+def test_hush_while_many_play_leaves_no_thread(model):
+    for _ in range(20):
+        ls.play(ls.sketch(model), to=ls.Recorder(), rate=500)
+    assert len(ls.players()) == 20
+    ls.hush()
+    assert not [t for t in threading.enumerate() if t.name.startswith("livesketch-")]
