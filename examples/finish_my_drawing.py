@@ -10,7 +10,7 @@ BEGINNING = [
 
 page = ls.svg("finish_my_drawing.svg")
 for seed in range(9):
-    cat = ls.sketch("cat", seed=seed, temperature=0.5)
+    cat = ls.sketch("cat", seed=seed, temperature=0.4)
     given = cat.feed(BEGINNING)
     (drawing,) = ls.draw(cat, to=[page])  # the page is written again each time, with one drawing more
     print(f"seed {seed}: {len(given)} points by hand, {len(drawing.actions) - len(given)} by the model")

@@ -93,11 +93,12 @@ def _play(args: argparse.Namespace) -> None:
     with play(stream, outputs, args.rate, args.name) as player:
         player.wait(args.seconds)
     stats = player.stats()
-    if player.error is not None:
-        raise player.error
     _cut_note(stats.cut, stats.drawings, stream.checkpoint.max_steps)
     for trouble in player.troubles():
         _note(f"warning: {trouble}")
+    fault = player.fault()
+    if fault is not None:
+        raise fault
     print(f"{player.name}: {stats.steps} steps, {stats.drawings} drawings, seed {stream.seed}")
 
 
@@ -120,9 +121,10 @@ def _models(args: argparse.Namespace) -> None:  # noqa: ARG001 - one signature f
 def _monitor(args: argparse.Namespace) -> None:
     from .inputs.monitor import monitor  # noqa: PLC0415 - likewise
 
-    _note(f"listening on {args.host} port {args.port}; Ctrl-C ends")
-    for seconds, address, values in monitor(args.port, host=args.host, timeout=args.seconds):
-        print(f"{seconds:10.3f}  {address} {' '.join(map(str, values))}".rstrip(), flush=True)
+    with monitor(args.port, host=args.host, timeout=args.seconds) as listening:
+        _note(f"listening on {args.host} port {args.port}; Ctrl-C ends")
+        for received in listening:
+            print(received, flush=True)
 
 
 def _number(kind: type[int] | type[float], least: float, most: float = float("inf")) -> Callable[[str], float]:

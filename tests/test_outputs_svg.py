@@ -10,7 +10,7 @@ from made_events import STAGE, action, drawing, end, played
 from test_paper import INKSCAPE, SVG, read_paths
 
 from livesketch.errors import ControlError, OutputError
-from livesketch.events import Pen
+from livesketch.events import Cue, Pen
 from livesketch.outputs.base import Stage
 from livesketch.outputs.svg import SvgOutput, svg
 
@@ -99,7 +99,9 @@ def test_another_model_or_a_restart_begins_another_drawing(tmp_path: Path) -> No
     output.open("cat", 1, STAGE)
     for step in (0, 1, 2, 0, 1):  # restart(): step 0 of the same drawing
         output.send(action(step, 0.5 + step / 10, 0.6))
-    output.open("cat", 1, Stage("pig", 7, 100.0))
+    output.open("cat", 1, Stage("pig", 7, 100.0))  # opened before the old one has ended, as in a swap
+    output.send(action(2, 0.6, 0.8))
+    output.send(Cue(0.0, "cat", 0, 0, 2, "drawing/end", 0.6, 0.8))
     output.send(action(5, 0.8, 0.8))
     output.close()
     assert "3 drawings" in repr(output)

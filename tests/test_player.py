@@ -1,5 +1,6 @@
 """The first player: names, swaps, endings, and what goes wrong."""
 
+import itertools
 import threading
 import time
 
@@ -68,7 +69,9 @@ def test_it_plays_what_the_stream_draws_in_order_under_its_name(model, stream):
     assert player.wait(5)
     wanted = [*ls.sketch(model, seed=7, temperature=1.0).drawing()]
     got = actions(recorder)
-    assert [(a.step, a.x, a.y, a.ink, a.pen, a.last) for a in got] == [(a.step, a.x, a.y, a.ink, a.pen, a.last) for a in wanted]
+    assert [(a.step, a.x, a.y, a.ink, a.pen, a.last) for a in got] == [
+        (a.step, a.x, a.y, a.ink, a.pen, a.last) for a in wanted
+    ]
     assert {a.name for a in got} == {"cat"}
     assert cues(recorder)[:2] == ["drawing/begin", "stroke/begin"]
     assert cues(recorder)[-2:] == ["drawing/end", "hush"]
@@ -221,7 +224,7 @@ def test_time_lost_while_the_machine_was_away_is_skipped_and_counted(stream):
     player = ls.play(stream, to=recorder, rate=100, then="stop", clock=Sleepy())
     player.wait(5)
     due = [a.at for a in actions(recorder)]
-    gaps = [b - a for a, b in zip(due, due[1:], strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise(due)]
     assert max(gaps) > 59
     assert sorted(gaps)[-2] < 0.1
     assert player.stats().skipped > 59
@@ -235,7 +238,9 @@ def test_draw_is_offline_and_closes_its_outputs(model, tmp_path):
     assert [a.drawing for d in drawings for a in d.actions if a.last] == [0, 1, 2]
     assert recorder.closes == 1
     assert path.read_text().lstrip().startswith("<?xml")
-    assert [*drawings[1].actions] == [a for a in ls.sketch(model, seed=7).take(500) if a.drawing == 1][: len(drawings[1].actions)]
+    assert [*drawings[1].actions] == [a for a in ls.sketch(model, seed=7).take(500) if a.drawing == 1][
+        : len(drawings[1].actions)
+    ]
 
 
 def test_draw_draws_what_was_fed_too(model):

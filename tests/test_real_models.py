@@ -72,7 +72,7 @@ def test_most_drawings_end_by_themselves_and_are_as_likely_as_elsewhere(path):
         steps += int(counted.sum())
         ended += int((actions["ended"] & counted).sum())
         finished += int((actions["last"] & counted).sum())
-    print(f"{checkpoint.name}: {ended / finished:.1%} ended by themselves, {total / steps:.3f} nats per step over {steps} steps")
+    print(f"{checkpoint.name}: {ended / finished:.1%} ended by themselves, {total / steps:.3f} nats, {steps} steps")
     assert ended / finished >= 0.80
     if checkpoint.name in SELF_NATS:
         mean, tolerance = SELF_NATS[checkpoint.name]

@@ -196,11 +196,20 @@ def test_log_prob_equals_an_independent_computation_and_moves_nothing(stream):
         pen, (pi, mx, my, sx, sy, r) = row[:3], row[3:].reshape(6, 3)
         rho, sx, sy = np.tanh(r), np.exp(sx), np.exp(sy)
         z = ((dx - mx) / sx) ** 2 + ((dy - my) / sy) ** 2 - 2 * rho * (dx - mx) * (dy - my) / (sx * sy)
-        density = np.exp(pi) / np.exp(pi).sum() * np.exp(-z / (2 * (1 - rho**2))) / (2 * np.pi * sx * sy * np.sqrt(1 - rho**2))
+        density = (
+            np.exp(pi)
+            / np.exp(pi).sum()
+            * np.exp(-z / (2 * (1 - rho**2)))
+            / (2 * np.pi * sx * sy * np.sqrt(1 - rho**2))
+        )
         total -= math.log(density.sum()) + pen[int(lift)] - math.log(np.exp(pen).sum())
     end = -(head[-1][2] - math.log(np.exp(head[-1][:3]).sum()))
     got = stream.log_prob(SQUARE)
-    assert (got.unmasked, got.masked, got.steps) == (pytest.approx((total + end) / 6, abs=1e-4), pytest.approx(total / 5, abs=1e-4), 5)
+    assert (got.unmasked, got.masked, got.steps) == (
+        pytest.approx((total + end) / 6, abs=1e-4),
+        pytest.approx(total / 5, abs=1e-4),
+        5,
+    )
     assert next(stream).step == 0
 
 

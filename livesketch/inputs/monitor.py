@@ -48,7 +48,8 @@ class Monitor(Iterator[Received]):
         self.malformed = 0
         self._ready: deque[Received] = deque()
         self._closed = False
-        self._begun = self._heard = time.monotonic()
+        self._begun = time.monotonic()
+        self._until: float | None = None
 
     def __repr__(self) -> str:
         return f"<monitor of {self.host}:{self.port}: {self.messages} messages, {self.malformed} malformed packets>"
@@ -60,15 +61,16 @@ class Monitor(Iterator[Received]):
         self.close()
 
     def __next__(self) -> Received:
-        """Waits for the next message; ends after ``timeout`` seconds of silence, or when closed."""
+        """Waits for the next message; ends ``timeout`` seconds after the first call, or when closed."""
+        if self._until is None and self._timeout is not None:
+            self._until = time.monotonic() + self._timeout
         while not self._ready:
+            left = _POLL if self._until is None else self._until - time.monotonic()
+            if left <= 0:
+                self.close()
             if self._closed:
                 raise StopIteration
-            now = time.monotonic()
-            if self._timeout is not None and now - self._heard >= self._timeout:
-                self.close()
-                raise StopIteration
-            self._wait(now)
+            self._wait(min(left, _POLL))
         return self._ready.popleft()
 
     def close(self) -> None:
@@ -76,10 +78,9 @@ class Monitor(Iterator[Received]):
         self._closed = True
         self._socket.close()
 
-    def _wait(self, now: float) -> None:
-        left = _POLL if self._timeout is None else min(_POLL, self._heard + self._timeout - now)
+    def _wait(self, seconds: float) -> None:
         try:
-            self._socket.settimeout(max(left, 0.001))
+            self._socket.settimeout(seconds)
             packet, sender = self._socket.recvfrom(_BUFFER)
         except TimeoutError:
             return
@@ -88,14 +89,14 @@ class Monitor(Iterator[Received]):
                 self._bad(f"receiving failed: {error.strerror or error}")
                 time.sleep(_POLL)
             return
-        self._heard = time.monotonic()
+        seconds = time.monotonic() - self._begun
         try:
             found = read_packet(packet)
         except ValueError as error:
             self._bad(f"{len(packet)} bytes from {sender[0]}:{sender[1]}: {error}")
         else:
             self.messages += len(found)
-            self._ready.extend(Received(self._heard - self._begun, *message) for message in found)
+            self._ready.extend(Received(seconds, *message) for message in found)
 
     def _bad(self, reason: str) -> None:
         self.malformed += 1
@@ -107,14 +108,14 @@ def monitor(port: int, *, host: str = "127.0.0.1", timeout: float | None = None)
 
     A packet that is not OSC is counted and yielded with an empty address and the reason as its one argument. Only this
     machine is heard, unless ``host`` is another of its addresses (``"0.0.0.0"`` for all). Port 0 takes a free one; see
-    ``.port``. With ``timeout`` it ends after that many seconds without a packet.
+    ``.port``. With ``timeout`` it ends that many seconds after the first message was asked for.
 
     ControlError: a port or timeout outside its range. OutputError: the port is in use, or the host is none of ours.
     """
     if not (isinstance(port, int) and 0 <= port <= 65535):
         raise ControlError(f"port {port!r:.60}: expected 0 to 65535; try 9000")
-    if timeout is not None and not timeout > 0:
-        raise ControlError(f"timeout {timeout!r:.60}: expected seconds above 0, or None to listen on")
+    if timeout is not None and not timeout >= 0:
+        raise ControlError(f"timeout {timeout!r:.60}: expected seconds, 0 or more, or None to listen on")
     return Monitor(port, host, timeout)
 
 

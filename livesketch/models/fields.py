@@ -2,27 +2,34 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from ..errors import CheckpointError
 
 
 def parse_json(text: str | bytes) -> Any:
-    """A JSON value; NaN and Infinity, which JSON does not have, are refused.
+    """A JSON value; NaN and Infinity, which JSON does not have, and numbers beyond float64 are refused.
 
     Raises:
         ValueError: not UTF-8, not JSON, or nested too deep.
     """
     try:
-        return json.loads(text.decode("utf-8") if isinstance(text, bytes) else text, parse_constant=_no_constant)
+        return json.loads(
+            text.decode("utf-8") if isinstance(text, bytes) else text, parse_constant=_refused, parse_float=_finite
+        )
     except RecursionError:
         raise ValueError("JSON that is nested too deep") from None
 
 
-def _no_constant(name: str) -> None:
-    raise ValueError(f"JSON with {name}, which is no JSON number")
+def _refused(number: str) -> float:
+    raise ValueError(f"JSON with {number[:40]}, which is no number that can be used")
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    return value if math.isfinite(value) else _refused(number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +59,18 @@ class Fields:
             raise self.refuse(key, f"a finite number above {least:g}, up to {most:g}")
         return float(value)
 
-    def text(self, key: str, *, empty: bool = True) -> str:
-        """A text; ``empty`` says whether it may be blank."""
+    def text(self, key: str) -> str:
+        """A text, which may be empty."""
         value = self.values.get(key)
-        if not isinstance(value, str) or not (empty or is_name(value)):
-            raise self.refuse(key, "a text" if empty else "a printable name of 1 to 200 characters")
+        if not isinstance(value, str):
+            raise self.refuse(key, "a text")
         return value
 
-    def choice(self, key: str, choices: Iterable[str]) -> str:
-        """One of a few texts."""
-        value = self.values.get(key)
-        allowed = tuple(choices)
-        if not isinstance(value, str) or value not in allowed:
-            raise self.refuse(key, f"one of {', '.join(allowed)}")
+    def name(self, key: str) -> str:
+        """A printable text of 1 to 200 characters, not blank."""
+        value = self.text(key)
+        if not is_name(value):
+            raise self.refuse(key, "a printable name of 1 to 200 characters")
         return value
 
     def names(self, key: str, most: int) -> tuple[str, ...]:
@@ -98,7 +104,7 @@ class Fields:
         return {name: float(number) for name, number in value.items()}
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[int | float]:
     """Whether it is a finite number that a float holds, and no truth value."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False

@@ -32,6 +32,10 @@ class Output(Protocol):
     """True where ``send`` returns only when the machine is ready for more (a plotter): it sets the pace."""
     may_drop: bool
     """True where a point inside a line may be lost under load; lifts, ends, tokens and note-offs never may."""
+    errors: int
+    """How often something could not be sent or written."""
+    last_error: str
+    """Why, in words; empty where nothing went wrong."""
 
     def open(self, name: str, voices: int, stage: Stage) -> None:
         """A player starts to send. Called again, by the next player of the same name, it goes on."""

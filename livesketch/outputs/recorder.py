@@ -13,6 +13,8 @@ class Recorder:
 
     paces = False
     may_drop = False
+    errors = 0
+    last_error = ""
 
     def __init__(self) -> None:
         self.events: list[Event] = []

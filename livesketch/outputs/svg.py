@@ -14,20 +14,19 @@ from ..paper import Page, Sketch, check_color, make_page, page_svg
 from ..strokes import PolylineBuilder
 from .base import Stage
 from .pacing import due
-from .places import drawable
+from .places import Progress, drawable
 
 _SAVE_EVERY = 2.0  # seconds on the player's clock between two saves, both at ends of drawings
 _SAVE_SHARE = 0.05  # at most this part of the time is spent saving
 
 
-class _Voice:
+class _Voice(Progress):
     """One voice's layer, and the drawing it is at."""
 
     def __init__(self, layer: int) -> None:
+        super().__init__()
         self.layer = layer
-        self.drawing = -1
-        self.step = -1
-        self.builder: PolylineBuilder | None = None
+        self.builder = PolylineBuilder()
 
 
 class SvgOutput:
@@ -54,7 +53,6 @@ class SvgOutput:
         self._replaces = _check_writable(self.path)
         self._voices: dict[tuple[str, int], _Voice] = {}
         self._drawings: list[tuple[int, PolylineBuilder]] = []
-        self._plays: dict[str, dict[str, str]] = {}
         self._about: list[dict[str, str]] = []
         self._changed = False
         self._ended = False
@@ -66,30 +64,24 @@ class SvgOutput:
         return f"<svg {os.fspath(self.path)!r}: {len(self._drawings)} drawings{trouble}>"
 
     def open(self, name: str, voices: int, stage: Stage) -> None:  # noqa: ARG002 - layers come with what is drawn
-        """Notes the model and the seed for the metadata; another model or seed begins new drawings."""
+        """Notes the model and the seed for the metadata."""
         model = stage.model.replace("\\", "/").rpartition("/")[2]  # no path in the bytes
         play = {"model": model, "seed": str(stage.seed)}
         if stage.temperature is not None:
             play["temperature"] = repr(float(stage.temperature))
         if play not in self._about:
             self._about.append(play)
-        if self._plays.setdefault(name, play) != play:
-            self._plays[name] = play
-            for (player, _), voice in self._voices.items():
-                if player == name:
-                    voice.builder = None
         self._changed = True
 
     def send(self, event: Event) -> None:
         """Draws pen actions; notes where a drawing ends."""
-        if isinstance(event, PenAction):
-            try:
+        try:
+            if isinstance(event, PenAction):
                 self._draw(event)
-            except (TypeError, ValueError, OverflowError) as error:
-                self._count(f"a point left out: {error}")
-            self._ended = self._ended or bool(event.last)
-        elif isinstance(event, Cue) and event.kind == "drawing/end":
-            self._ended = True
+            elif isinstance(event, Cue) and event.kind == "drawing/end":
+                self._end(event)
+        except (TypeError, ValueError, OverflowError) as error:
+            self._count(f"{type(event).__name__} left out: {error}")
 
     def tick(self, now: float) -> None:
         """Saves after the end of a drawing, if the last save is long enough ago; ``now`` in seconds."""
@@ -115,13 +107,19 @@ class SvgOutput:
         voice = self._voices.get(key)
         if voice is None:
             voice = self._voices[key] = _Voice(len(self._voices))
-        drawing, step = int(action.drawing), int(action.step)
-        if voice.builder is None or drawing != voice.drawing or step <= voice.step:
+        if voice.begins(action):
             voice.builder = PolylineBuilder()
             self._drawings.append((voice.layer, voice.builder))
-        voice.drawing, voice.step = drawing, step
+        if action.last:
+            self._end(action)
         voice.builder.add(drawable(action))
         self._changed = True
+
+    def _end(self, event: PenAction | Cue) -> None:
+        self._ended = True
+        voice = self._voices.get((event.name, int(event.voice)))
+        if voice is not None:
+            voice.over = True
 
     def _save(self) -> None:
         begun = time.perf_counter()

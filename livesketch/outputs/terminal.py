@@ -11,7 +11,7 @@ from ..events import Cue, Event, PenAction, Token
 from ..strokes import PolylineBuilder
 from .base import Stage
 from .pacing import due
-from .places import drawable
+from .places import Progress, drawable
 from .raster import Raster, clipped, printable
 
 _FRAME: Final = 1 / 30  # seconds between two pictures
@@ -23,13 +23,11 @@ _SIZES: Final = (4, 1000)
 _HIDE, _SHOW, _CLEAR_LINE = "\x1b[?25l", "\x1b[?25h", "\x1b[K"
 
 
-class _Voice:
+class _Voice(Progress):
     """One voice's present drawing."""
 
     def __init__(self) -> None:
-        self.drawing = -1
-        self.step = -1
-        self.ended = True
+        super().__init__()
         self.builder = PolylineBuilder()
         self.drawn: list[int] = []  # of each polyline, how many points are in the picture
 
@@ -123,12 +121,10 @@ class TerminalOutput:
 
     def _draw(self, action: PenAction) -> None:
         voice = self._voices.setdefault((action.name, action.voice), _Voice())
-        if action.drawing != voice.drawing or action.step <= voice.step:
+        if voice.begins(action):
             voice.builder, voice.drawn = PolylineBuilder(), []
             self._clear(action.voice)
-        voice.drawing, voice.step = int(action.drawing), int(action.step)
         voice.builder.add(drawable(action))
-        voice.ended = False
         self._caption = f"{action.name}  drawing {voice.drawing}  step {voice.step}"
         self._dirty = True
         if action.last:
@@ -136,8 +132,10 @@ class TerminalOutput:
 
     def _end(self, name: str, number: int) -> None:
         voice = self._voices.get((name, number))
-        if voice is not None and not self._live():
-            self._print(name, number, voice)
+        if voice is not None:
+            if not self._live():
+                self._print(name, number, voice)
+            voice.over = True
 
     def _clear(self, number: int) -> None:
         """Empties the panel of a voice; what other voices drew there is drawn again."""
@@ -186,9 +184,9 @@ class TerminalOutput:
 
     def _print(self, name: str, number: int, voice: _Voice) -> None:
         """One finished drawing as plain lines."""
-        if voice.ended or not voice.builder.polylines:
+        if voice.over or not voice.builder.polylines:
             return
-        voice.ended, voice.drawn = True, []
+        voice.over, voice.drawn = True, []
         width, height = self._measure()
         raster = Raster(width, height, braille=self._braille())
         while not _draw_new(raster, voice):

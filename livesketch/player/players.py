@@ -73,7 +73,7 @@ class Player:
         self._desk = Desk(name, tuple(outputs))
         self._voices = len(stream) if isinstance(stream, Sized) else 1
         self._desk.open(self._voices, stage_of(stream))
-        self._stop = threading.Event()
+        self._stop, self._finished = threading.Event(), threading.Event()
         self._keep: tuple[Output, ...] = ()
         self._farewell: CueKind = "hush"
         self._steps = self._drawings = self._cut = 0
@@ -111,17 +111,25 @@ class Player:
     @property
     def playing(self) -> bool:
         """Whether it still plays."""
-        return self._thread.is_alive()
+        return self._thread.ident is not None and not self._finished.is_set()
 
     def stats(self) -> Stats:
         """Steps, drawings, lateness and errors so far."""
         errors = sum(trouble.count for trouble in list(self._desk.troubles.values()))
+        errors += sum(output.errors for output in self.to)
         return Stats(self._steps, self._drawings, self._cut, self._late_worst, self._skipped, errors)
 
     def troubles(self) -> list[str]:
-        """A line for each output that had errors: how many, and the first one."""
-        lines = ((output, self._desk.troubles.get(id(output))) for output in self.to)
-        return [f"{output!r}: {trouble.count} errors, first: {trouble.first}" for output, trouble in lines if trouble]
+        """A line for each output that had errors: how many, and one of them."""
+        lines = [
+            f"{output!r}: {output.errors} errors, last: {output.last_error}" for output in self.to if output.errors
+        ]
+        return lines + [f"{trouble.count} faults, first: {trouble.first!r}" for trouble in self._desk.troubles.values()]
+
+    def fault(self) -> Exception | None:
+        """What ended or spoiled the play: the stream's error, or else the first that an output raised."""
+        raised = (trouble.first for trouble in self._desk.troubles.values())
+        return self.error or next(raised, None)
 
     def start(self) -> Self:
         """Begins to play; ``livesketch.play`` does it."""
@@ -132,12 +140,13 @@ class Player:
         """Pen up, outputs closed, thread gone; returns when that is done. Twice is harmless."""
         self._stop.set()
         if self._thread.ident is not None and threading.current_thread() is not self._thread:
+            self._finished.wait()
             self._thread.join()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Waits until it stops by itself or is stopped; False where the timeout (seconds) came first."""
-        self._thread.join(timeout)
-        return not self.playing
+        # Not Thread.join: interrupted by Ctrl-C, Python 3.11's takes a running thread for ended; its files stay unfinished.
+        return self._finished.wait(timeout)
 
     def give_way(self, keep: Sequence[Output]) -> None:
         """Stops for the next player of the same name, which goes on with the outputs ``keep``."""
@@ -155,7 +164,10 @@ class Player:
             self.error = err
             _LOG.error("%s: stopped: %s", self.name, err)
         finally:
-            self._desk.finish(self._clock.now(), self._farewell, self._keep)
+            try:
+                self._desk.finish(self._clock.now(), self._farewell, self._keep)
+            finally:
+                self._finished.set()
 
     def _play(self) -> None:
         self._sent = self._clock.now()

@@ -1,0 +1,181 @@
+"""Models by name: the bundled checkpoints, and files."""
+
+import difflib
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+from ..errors import CheckpointError, ModelNotFoundError
+from .checkpoint import load_checkpoint, read_header
+from .magenta import import_magenta
+from .model import Checkpoint, CheckpointInfo
+
+BUNDLED: Final = Path(__file__).resolve().parent.parent / "bundled"
+"""The folder of the checkpoints that ship."""
+
+_SUFFIXES: Final = (".safetensors", ".json")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A bundled model that can be asked for by name."""
+
+    name: str
+    path: Path
+    """The checkpoint file; several names may share one."""
+    label: str | None
+    """The class to ask the file for; None where it draws one thing."""
+    licence: str
+    attribution: str
+
+
+def catalogue() -> dict[str, Entry]:
+    """The bundled models by name, in alphabetical order, read from the headers of their files only.
+
+    A class-conditional file gives one name per label; where two files have the same name, the first by file name wins.
+
+    Raises:
+        CheckpointError: a bundled file is damaged.
+    """
+    found: dict[str, Entry] = {}
+    for path in sorted(BUNDLED.glob("*.safetensors")):
+        info = _header(path, *_stamp(path))
+        for label in info.labels or (None,):
+            name = label or info.name
+            found.setdefault(_plain(name), Entry(name, path, label, info.licence, info.attribution))
+    return {entry.name: entry for _, entry in sorted(found.items())}
+
+
+def open_model(name_or_path: str | os.PathLike[str]) -> tuple[Checkpoint, str | None]:
+    """A model, and the label to ask it for (None where it has none).
+
+    Args:
+        name_or_path: a bundled name; or a ``.safetensors``, ``.gen.json`` or ``.vae.json`` file, with ``#label`` after
+            it for one class of a class-conditional model. Capitals are ignored in names and labels, and spaces,
+            underscores and hyphens count alike. A bare name is looked up among the bundled ones first; a ``Path``, and
+            what looks like one, is always a file. A file that has not changed is read once.
+
+    Raises:
+        ModelNotFoundError: neither; the message has the nearest names. Also a label that the model does not have.
+        CheckpointError: the file is damaged or of another kind.
+    """
+    if not isinstance(name_or_path, str | os.PathLike):
+        raise ModelNotFoundError(
+            f"a model cannot be a {type(name_or_path).__name__}; expected a name such as 'cat', or the path of a file"
+        )
+    text = os.fsdecode(name_or_path)
+    if isinstance(name_or_path, str) and not _looks_like_path(text):
+        entries = {_plain(name): entry for name, entry in catalogue().items()}
+        entry = entries.get(_plain(text))
+        if entry is not None:
+            return _open(entry.path), entry.label
+    path, label = _split(text)
+    if not text.strip() or not _exists(path):
+        raise _not_found(text)
+    checkpoint = _open(path)
+    return checkpoint, _label(checkpoint, label, text)
+
+
+def _plain(name: str) -> str:
+    """A name as it is compared."""
+    return re.sub(r"[\s_-]+", " ", name.casefold()).strip()
+
+
+def _looks_like_path(text: str) -> bool:
+    file = text.partition("#")[0]
+    return "/" in text or os.sep in text or file.lower().endswith(_SUFFIXES)
+
+
+def _exists(path: Path) -> bool:
+    """Whether there is something of that name; a name that no file can have is not there."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def _split(text: str) -> tuple[Path, str | None]:
+    """Path and label of ``path#label``; a file whose name has a # in it is found first."""
+    whole = _path(text)
+    before, mark, label = text.rpartition("#")
+    if _exists(whole) or not mark:
+        return whole, None
+    return _path(before), label
+
+
+def _path(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        return Path(text)  # ~somebody who is not known here
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    """What changes when a file is written again."""
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+@lru_cache(maxsize=64)
+def _header(path: Path, *_stamped: int) -> CheckpointInfo:
+    return read_header(path)
+
+
+@lru_cache(maxsize=8)
+def _checkpoint(path: Path, *_stamped: int) -> Checkpoint:
+    return import_magenta(path) if path.suffix.lower() == ".json" else load_checkpoint(path)
+
+
+def _open(path: Path) -> Checkpoint:
+    if path.suffix.lower() not in _SUFFIXES:
+        raise CheckpointError(f"{path}: not a model file; expected .safetensors, .gen.json or .vae.json")
+    try:
+        return _checkpoint(path.resolve(), *_stamp(path))
+    except OSError as err:
+        raise CheckpointError(f"{path}: cannot be read: {err.strerror}; see that it is there and may be read") from err
+
+
+def _label(checkpoint: Checkpoint, asked: str | None, text: str) -> str | None:
+    """The label as the model spells it."""
+    labels = {_plain(label): label for label in checkpoint.labels}
+    if not asked:
+        if len(labels) > 1:
+            example = f"{text.rstrip('#')}#{checkpoint.labels[0]}"
+            raise ModelNotFoundError(f"{text} draws {', '.join(checkpoint.labels)}: say which, as in {example}")
+        return next(iter(labels.values()), None)
+    if asked in checkpoint.labels:
+        return asked
+    if _plain(asked) in labels:
+        return labels[_plain(asked)]
+    has = f"its labels are {', '.join(checkpoint.labels)}" if labels else "it draws one thing and has no labels"
+    raise ModelNotFoundError(f"{text}: no label {asked!r}; {has}{_nearest(asked, checkpoint.labels)}")
+
+
+def _nearest(asked: str, names: Iterable[str]) -> str:
+    plain = {_plain(name): name for name in names}
+    near = [plain[name] for name in difflib.get_close_matches(_plain(asked), plain, n=3, cutoff=0.5)]
+    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+
+
+def _not_found(text: str) -> ModelNotFoundError:
+    names = list(catalogue())
+    if _looks_like_path(text):
+        here = _path(text.partition("#")[0])
+        beside = [path.name for path in _siblings(here) if path.suffix.lower() in _SUFFIXES]
+        near = _nearest(here.name, beside)
+        return ModelNotFoundError(f"no model file {text!r}{near}; `livesketch models` lists the bundled names")
+    return ModelNotFoundError(
+        f"no model {text[:80]!r}: neither a bundled name nor a file{_nearest(text[:80], names)}; "
+        "`livesketch models` lists the names"
+    )
+
+
+def _siblings(path: Path) -> list[Path]:
+    try:
+        return sorted(path.parent.iterdir())
+    except (OSError, ValueError):
+        return []
