@@ -40,7 +40,7 @@ def small_checkpoint(
         "name": "small", "architecture": "sketch_decoder", "cell": "lstm", "hidden": hidden, "mixtures": mixtures,
         "z_size": 0, "label_size": label_size if labels else 0, "labels": labels, "scale_factor": 30.0,
         "stage_units": 400.0, "max_steps": 60, "start_token": (0.0, 0.0, 1.0, 0.0, 0.0), "start_pen": "down",
-        "forget_bias": 1.0, "licence": "CC0-1.0", "attribution": "", "data": "random numbers", "losses": {}, "source": {},
-        "tensors": tensors,
+        "forget_bias": 1.0, "licence": "CC0-1.0", "attribution": "", "data": "random numbers", "losses": {},
+        "source": {}, "tensors": tensors,
     }  # fmt: skip
     return Checkpoint(**(facts | changes))  # type: ignore[arg-type]

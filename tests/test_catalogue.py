@@ -1,4 +1,3 @@
-import dataclasses
 import os
 import shutil
 from pathlib import Path
@@ -125,7 +124,7 @@ def test_what_is_no_name_is_refused(bundle: Path, name: Any) -> None:
 def test_a_folder_is_no_model(bundle: Path) -> None:
     Path("folder.safetensors").mkdir()
     for path in ("bundled", "folder.safetensors", "."):
-        with pytest.raises(CheckpointError, match="not a model file|folder"):
+        with pytest.raises(CheckpointError, match=r"not a model file|folder"):
             open_model(path)
 
 
@@ -150,7 +149,7 @@ def test_an_unchanged_file_is_read_once_and_a_changed_one_again(bundle: Path) ->
     assert open_model("kanji")[0] is first
     assert open_model("bundled/kanji.safetensors")[0] is first
     status = (bundle / "kanji.safetensors").stat()
-    save_checkpoint(dataclasses.replace(make("kanji"), data="new!"[:0]), bundle / "kanji.safetensors")
+    save_checkpoint(make("kanji"), bundle / "kanji.safetensors")
     os.utime(bundle / "kanji.safetensors", ns=(status.st_atime_ns, status.st_mtime_ns))
     assert open_model("kanji")[0] is not first
 

@@ -288,7 +288,7 @@ def test_a_synthetic_vae_is_imported(tmp_path: Path) -> None:
 def test_a_vae_with_any_shape_wrong_is_refused(tmp_path: Path, place: int) -> None:
     content = model(VAE, mode=0)
     content[1] = [*VAE[:place], [7] * len(VAE[place]), *VAE[place + 1 :]]
-    with pytest.raises(CheckpointError, match="tensor|encoder"):
+    with pytest.raises(CheckpointError, match=r"tensor|encoder"):
         import_magenta(write(tmp_path / "a.vae.json", content))
 
 
@@ -381,7 +381,7 @@ def test_official_decoders_come_through_unchanged(shared: Path, tmp_path: Path, 
 
 @pytest.mark.shared
 def test_an_official_decoder_cut_short_is_refused(shared: Path, tmp_path: Path) -> None:
-    content = (shared / "magenta-models" / "bird.gen.json").read_bytes()
+    content = (shared / "magenta-models" / "bird.gen.json").read_bytes().rstrip()
     for size in (*range(0, 120, 7), *range(200, len(content), 400_000), len(content) - 1):
         (tmp_path / "a.gen.json").write_bytes(content[:size])
         with pytest.raises(CheckpointError):

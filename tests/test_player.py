@@ -182,7 +182,8 @@ def test_an_output_that_fails_is_counted_and_the_others_play_on(stream):
 
 def test_a_stream_that_fails_ends_its_player_with_the_pen_up(stream):
     class Breaks:
-        name, seed, temperature, checkpoint = stream.name, stream.seed, stream.temperature, stream.checkpoint
+        name, seed, checkpoint = stream.name, stream.seed, stream.checkpoint
+        temperature, convention = stream.temperature, stream.convention
 
         def events(self):
             if stream._trail:

@@ -39,6 +39,10 @@ def decoder_of(checkpoint: Checkpoint) -> Decoder:
             f"model {checkpoint.name!r} is a {checkpoint.architecture} with {checkpoint.cell} cells; "
             "this version draws with sketch_decoder models with lstm cells; a full VAE can be imported, not drawn"
         )
+    if checkpoint.z_size:
+        raise UnsupportedModelError(
+            f"model {checkpoint.name!r} wants a latent vector of {checkpoint.z_size}; this version gives labels only"
+        )
     dense = {name: tensor.dense() for name, tensor in checkpoint.tensors.items()}
     hidden = checkpoint.hidden
     bias = dense["decoder.b"].copy()

@@ -18,6 +18,8 @@ class Stage:
     """Data units across the stage: x = 0.5 + (sum of dx) / units."""
     temperature: float | None = None
     """At the start; None where there is no such control."""
+    convention: str | None = None
+    """What the temperature means; None likewise."""
 
 
 @runtime_checkable

@@ -69,6 +69,8 @@ class SvgOutput:
         play = {"model": model, "seed": str(stage.seed)}
         if stage.temperature is not None:
             play["temperature"] = repr(float(stage.temperature))
+        if stage.convention is not None:
+            play["convention"] = stage.convention
         if play not in self._about:
             self._about.append(play)
         self._changed = True

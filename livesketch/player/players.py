@@ -34,6 +34,8 @@ class Playable(Protocol):
     @property
     def temperature(self) -> float: ...  # noqa: D102 - at the start
     @property
+    def convention(self) -> str: ...  # noqa: D102 - likewise
+    @property
     def checkpoint(self) -> Checkpoint: ...  # noqa: D102 - the model
 
     def events(self) -> Sequence[Event]: ...  # noqa: D102 - one step's: of every voice, and what a human drew since
@@ -57,7 +59,7 @@ class Stats:
 
 def stage_of(stream: Playable) -> Stage:
     """What outputs are told about a stream."""
-    return Stage(stream.name, stream.seed, stream.checkpoint.stage_units, stream.temperature)
+    return Stage(stream.name, stream.seed, stream.checkpoint.stage_units, stream.temperature, stream.convention)
 
 
 class Player:
@@ -121,9 +123,7 @@ class Player:
 
     def troubles(self) -> list[str]:
         """A line for each output that had errors: how many, and one of them."""
-        lines = [
-            f"{output!r}: {output.errors} errors, last: {output.last_error}" for output in self.to if output.errors
-        ]
+        lines = [repr(output) for output in self.to if output.errors]
         return lines + [f"{trouble.count} faults, first: {trouble.first!r}" for trouble in self._desk.troubles.values()]
 
     def fault(self) -> Exception | None:
@@ -145,7 +145,7 @@ class Player:
 
     def wait(self, timeout: float | None = None) -> bool:
         """Waits until it stops by itself or is stopped; False where the timeout (seconds) came first."""
-        # Not Thread.join: interrupted by Ctrl-C, Python 3.11's takes a running thread for ended; its files stay unfinished.
+        # Not Thread.join: interrupted by Ctrl-C, Python 3.11's takes a running thread for ended; its files are lost.
         return self._finished.wait(timeout)
 
     def give_way(self, keep: Sequence[Output]) -> None:

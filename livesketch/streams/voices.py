@@ -147,6 +147,11 @@ class SketchVoices:
     def temperature(self, value: float) -> None:
         self._controls = Controls(value, self._controls.convention)
 
+    @property
+    def convention(self) -> Convention:
+        """How temperature acts: see ``livesketch.sampling.heat``."""
+        return self._controls.convention
+
     def step(self) -> Actions:
         """One backend call: one action of every voice."""
         if self._controls is not self._applied:
