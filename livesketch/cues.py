@@ -14,6 +14,11 @@ class CueMaker:
     A stroke begins before its first inked action, at the place where that move starts; a move without ink ends at the
     place where the next stroke begins, so there ``stroke/begin`` follows the action. ``stroke/end`` follows the action
     that lifts, ends or cuts. A lone point is ``stroke/begin`` and ``stroke/end`` at one place.
+
+    >>> import livesketch as ls
+    >>> first = ls.sketch("cat", seed=7).feed([[(0, 0), (40, 10)]])[0]
+    >>> [getattr(event, "kind", "pen") for event in CueMaker().events(first)]
+    ['drawing/begin', 'stroke/begin', 'pen', 'stroke/end']
     """
 
     def __init__(self) -> None:

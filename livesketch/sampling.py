@@ -35,7 +35,11 @@ _HIGH = np.uint64(32)
 
 
 def philox4x32(counter: ArrayLike, key: ArrayLike) -> NDArray[np.uint32]:
-    """Philox 4x32-10: words (..., 4) for counters (..., 4) and keys (..., 2), all uint32."""
+    """Philox 4x32-10: words (..., 4) for counters (..., 4) and keys (..., 2), all uint32.
+
+    >>> [f"{word:08x}" for word in philox4x32([0, 0, 0, 0], [0, 0])]
+    ['6627e8d5', 'e169c58d', 'bc57ac4c', '9b00dbd8']
+    """
     c = [np.asarray(counter, np.uint32)[..., i].astype(np.uint64) for i in range(4)]
     k = [np.asarray(key, np.uint32)[..., i] for i in range(2)]
     for turn in range(10):
@@ -91,6 +95,9 @@ def heat(temperature: float, convention: Convention = "js") -> Heat:
     ``paper`` (Ha & Eck 2017, section 3.3): logits / T, sigma * sqrt(T). ``magenta`` (magenta/magenta
     ``sketch_rnn/model.py`` sample): logits / T, sigma * T. ``js`` (magenta/magenta-demos sketch-rnn-js and magenta-js):
     logits / (0.5 + 0.5 T), sigma * sqrt(T). All agree at 1.
+
+    >>> heat(0.25, "paper"), heat(0.25, "magenta"), heat(0.25, "js")
+    (Heat(divisor=0.25, spread=0.5), Heat(divisor=0.25, spread=0.25), Heat(divisor=0.625, spread=0.5))
 
     Raises:
         ControlError: the temperature is not a finite number of at least 0, or the convention is unknown.

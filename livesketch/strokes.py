@@ -78,6 +78,12 @@ def to_stroke3(actions: Iterable[Event]) -> NDArray[np.float32]:
     END gives no row. The last row of a drawing that ended, or was cut at its maximum length, lifts the pen. Events
     that are not pen actions are passed over.
 
+    >>> import livesketch as ls
+    >>> cat = ls.sketch("cat", seed=7)
+    >>> fed = cat.feed([[(0, 0), (40, 10), (80, 0)], [(10, 20), (20, 20)]])
+    >>> to_stroke3(fed).tolist()
+    [[40.0, 10.0, 0.0], [40.0, -10.0, 1.0], [-70.0, 20.0, 0.0], [10.0, 0.0, 1.0]]
+
     Raises:
         StrokesError: the actions are of several drawings or voices.
     """

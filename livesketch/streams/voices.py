@@ -94,7 +94,16 @@ class Actions(Sequence[PenAction]):
 
 
 class SketchVoices:
-    """n voices of one model. Voice k draws what ``sketch(model, seed=..., voice=k)`` draws alone, bit for bit."""
+    """n voices of one model. Voice k draws what ``sketch(model, seed=..., voice=k)`` draws alone, bit for bit.
+
+    >>> import livesketch as ls
+    >>> choir = ls.voices("cat", 64, seed=7)
+    >>> actions = choir.step()
+    >>> actions[7] == next(ls.sketch("cat", seed=7, voice=7))
+    True
+    >>> actions.x.shape
+    (64,)
+    """
 
     def __init__(
         self, checkpoint: Checkpoint, label: str | None, n: int, controls: Controls, seed: int, backend: str
