@@ -6,6 +6,7 @@ PYTHON ?= python3
 VENV ?= .venv
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check
 TESTS ?=
+SEED ?= 7
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow check bench peers
@@ -14,7 +15,13 @@ help: ## What can be made (this list)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(VENV)/.livesketch ## Draw the bundled cat: in this terminal, over OSC to 127.0.0.1:9000, and into demo.svg
-	$(VENV)/bin/livesketch play cat --osc 127.0.0.1:9000 --rate 90 --seconds 6 --seed 7 -o demo.svg
+	@$(VENV)/bin/livesketch monitor 9000 --seconds 9 >$(VENV)/demo.osc 2>/dev/null & \
+	$(VENV)/bin/livesketch play cat --osc 127.0.0.1:9000 --rate 90 --seconds 6 --seed $(SEED) -o demo.svg || exit; \
+	wait; echo "demo.svg is the page: open it in a browser"; \
+	if [ -s $(VENV)/demo.osc ]; then \
+	  echo "`grep -c /livesketch/ $(VENV)/demo.osc` OSC messages arrived at 127.0.0.1:9000; the first of them:"; \
+	  head -n 4 $(VENV)/demo.osc; \
+	else echo "Port 9000 was taken, so what arrived there was not shown"; fi
 
 test: $(VENV)/.livesketch-dev ## The quick tests, at most 5 minutes (TESTS="-k osc" for some of them)
 	$(VENV)/bin/python -m pytest -m "not slow" $(TESTS)
@@ -43,6 +50,8 @@ $(VENV)/bin/python:
 # A stamp says what an environment holds: made again when the project's requirements change, otherwise nothing runs.
 $(VENV)/.livesketch: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) install -c constraints.txt -e .
+	@echo "Compiling the drawing kernels, once"
+	@$(VENV)/bin/python -c 'import livesketch as ls; next(ls.sketch("cat"))'
 	@touch $@
 
 $(VENV)/.livesketch-dev: $(VENV)/.livesketch

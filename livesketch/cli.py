@@ -68,12 +68,13 @@ def _cut_note(cut: int, drawings: int, max_steps: int) -> None:
 
 
 def _draw(args: argparse.Namespace) -> None:
+    from .outputs.progress import Progress  # noqa: PLC0415 - likewise
     from .player.performance import draw  # noqa: PLC0415 - likewise
 
     stream = _stream(args)
     path = args.output or f"{stream.name}.svg"
     output = _svg(args, path)
-    drawings = draw(stream, to=[output], n=args.number)
+    drawings = draw(stream, to=[output, Progress(args.number)], n=args.number)
     cut = sum(not drawing.actions[-1].ended for drawing in drawings)
     _cut_note(cut, len(drawings), stream.checkpoint.max_steps)
     print(f"{path}: {len(drawings)} x {stream.name}, seed {stream.seed}")

@@ -13,6 +13,7 @@ from made_events import STAGE, action, drawing, end, played
 from livesketch.events import Cue, Event, Pen, PenAction, Token
 from livesketch.outputs.base import Output, Stage
 from livesketch.outputs.osc import osc
+from livesketch.outputs.progress import Progress
 from livesketch.outputs.recorder import Recorder
 from livesketch.outputs.svg import svg
 from livesketch.outputs.terminal import terminal
@@ -23,7 +24,7 @@ class Tty(io.StringIO):
         return True
 
 
-class Full(io.StringIO):
+class Full(Tty):
     def write(self, text: str) -> int:
         raise OSError(28, "No space left on device")
 
@@ -43,6 +44,8 @@ MAKERS: dict[str, Callable[[Path, int], Output]] = {
     "terminal": lambda folder, port: terminal(Tty(), 60, 20),
     "terminal, plain": lambda folder, port: terminal(io.StringIO(), 60, 20),
     "terminal, ascii": lambda folder, port: terminal(io.TextIOWrapper(io.BytesIO(), encoding="ascii"), 60, 20),
+    "progress": lambda folder, port: Progress(10, Tty()),
+    "progress, full disk": lambda folder, port: Progress(10, Full()),
     "terminal, full disk": lambda folder, port: terminal(Full(), 60, 20),
 }
 
@@ -146,9 +149,9 @@ def test_places_that_are_none(output: Output, bad: object, where: str) -> None:
     output.tick(0.1)
     output.lift()
     output.close()
-    if not isinstance(output, Recorder):
-        assert output.errors >= 1  # type: ignore[attr-defined]
-        assert output.last_error  # type: ignore[attr-defined]
+    if not isinstance(output, (Recorder, Progress)):  # these look at no place
+        assert output.errors >= 1
+        assert output.last_error
 
 
 def test_numpy_scalars(output: Output) -> None:
@@ -195,3 +198,16 @@ def test_clocks_that_jump(output: Output) -> None:
         output.send(action(step, 0.5, 0.6))
         output.tick(now)
     output.close()
+
+
+def test_progress_counts_drawings_and_leaves_a_clean_line() -> None:
+    screen = Tty()
+    shown = Progress(3, screen)
+    for event in (event for number in range(2) for step in played(drawing(5, drawing=number)) for event in step):
+        shown.send(event)
+    assert "\r1 of 3 drawings" in screen.getvalue()
+    shown.close()
+    assert screen.getvalue().endswith("\r\x1b[K")
+    silent = io.StringIO()
+    Progress(3, silent).send(Cue(0.0, "cat", 0, 0, 5, "drawing/end", 0.5, 0.5))
+    assert silent.getvalue() == ""
