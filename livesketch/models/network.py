@@ -9,6 +9,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 
 class ClassConditionalDecoder(nn.Module):
@@ -20,11 +21,15 @@ class ClassConditionalDecoder(nn.Module):
         mixtures: Gaussian components.
         label_size: length of the learned label vector; 0 with a single class.
         dropout: share of hidden values dropped before the head while training.
+        weight_dropout: share of recurrent weights dropped while training, anew for each batch (DropConnect; Merity et
+            al. 2017, "Regularizing and Optimizing LSTM Language Models"): it keeps the fast LSTM.
     """
 
-    def __init__(self, labels: int, hidden: int, mixtures: int, label_size: int, dropout: float) -> None:
+    def __init__(
+        self, labels: int, hidden: int, mixtures: int, label_size: int, dropout: float, weight_dropout: float = 0.0
+    ) -> None:
         super().__init__()
-        self.hidden, self.mixtures = hidden, mixtures
+        self.hidden, self.mixtures, self.weight_dropout = hidden, mixtures, weight_dropout
         self.labels = nn.Parameter(torch.randn(labels, label_size))
         self.start = nn.Linear(label_size, 2 * hidden)
         self.lstm = nn.LSTM(5 + label_size, hidden, batch_first=True)
@@ -43,7 +48,10 @@ class ClassConditionalDecoder(nn.Module):
         vector = self.labels[label]
         c, h = torch.tanh(self.start(vector)).chunk(2, dim=1)
         inputs = torch.cat([rows, vector[:, None].expand(-1, rows.shape[1], -1)], dim=2)
-        out, _ = self.lstm(inputs, (h[None].contiguous(), c[None].contiguous()))
+        w_x, w_h, b_x, b_h = self.lstm.parameters()
+        dropped = functional.dropout(w_h, self.weight_dropout, self.training)
+        state = [h[None].contiguous(), c[None].contiguous()]
+        out = torch.lstm(inputs, state, [w_x, dropped, b_x, b_h], True, 1, 0.0, self.training, False, True)[0]
         head: Tensor = self.head(self.dropout(out))
         return head
 

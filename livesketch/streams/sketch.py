@@ -1,5 +1,6 @@
 """SketchStream: a Sketch-RNN decoder as an iterator of pen actions that never runs dry."""
 
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -251,7 +252,7 @@ class SketchStream:
 
 
 def sketch(
-    model: str,
+    name_or_path: str | os.PathLike[str],
     *,
     seed: int | None = None,
     temperature: float = 0.65,
@@ -262,7 +263,8 @@ def sketch(
     """A stream of pen actions from a model; nothing moves until it is asked for an action.
 
     Args:
-        model: a bundled name (``livesketch.models()``), a checkpoint's path, or a magenta ``.gen.json``.
+        name_or_path: a bundled name (``livesketch.catalogue()``), a checkpoint's path, with ``#label`` after it for one
+            class of several, or a magenta ``.gen.json``.
         seed: 0 … 2^64 - 1; None takes a fresh one, readable as ``.seed``.
         temperature: 0 (greedy) and up.
         convention: what temperature means: ``js``, ``paper`` or ``magenta``.
@@ -274,5 +276,5 @@ def sketch(
     """
     controls = Controls(temperature, convention)
     checked = sampling.checked_seed(seed)
-    checkpoint, label = open_model(model)
+    checkpoint, label = open_model(name_or_path)
     return SketchStream(checkpoint, label, controls, checked, backend, voice)

@@ -1,5 +1,6 @@
 """Many voices of one model, stepped together by one backend call."""
 
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any, overload
 
@@ -179,7 +180,7 @@ class SketchVoices:
 
 
 def voices(
-    model: str,
+    model: str | os.PathLike[str],
     n: int,
     *,
     seed: int | None = None,

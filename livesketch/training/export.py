@@ -80,7 +80,7 @@ A class-conditional Sketch-RNN decoder: one model that draws {count} things by n
 | data | Quick, Draw! Dataset, simplified drawings, 90 % of about 4,900 per category for training, 5 % each for validation and test |
 | licence of the weights | {licence} |
 | attribution | {attribution} |
-| trained | {steps:,} steps of 100 drawings, {epochs} epochs, {minutes:.0f} minutes on 2 CPU cores, bfloat16 autocast, seed {seed} |
+| trained | {steps:,} steps of 100 drawings, {epochs} epochs, {minutes:.0f} minutes on 2 CPU cores, bfloat16 autocast, seed {seed}, in the last of {runs} runs |
 | scale factor | {scale:.3f} data units (standard deviation of all training offsets) |
 | stage | {stage:.0f} data units across (twice the reach that 95 % of the training drawings keep within) |
 | longest drawing | {max_steps} steps; longer training drawings were left out |
@@ -96,7 +96,7 @@ validation figure:
 
 Reproduce, with the ten `.npz` files of the data set:
 
-    python -m livesketch.training.sketch {files} --minutes {minutes:.0f} --bf16 --weight-decay 0.01 --dropout 0.15 --out run
+{commands}
     python -m livesketch.training.export run/best.safetensors --name {name} -o {name}.safetensors
 
 Training is limited by time, so that another machine gets further or less far. Limits: quick doodles by many hands, drawn
@@ -116,11 +116,14 @@ def main() -> None:
         weights = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118 - no mapping
     checkpoint = convert(weights, facts, args.name)
     save_checkpoint(checkpoint, args.output)
+    files = " ".join(f'"{label}.npz"' if " " in label else f"{label}.npz" for label in checkpoint.labels)
     card = CARD.format(
         name=args.name, count=len(checkpoint.labels), labels=", ".join(checkpoint.labels), hidden=checkpoint.hidden,
         mixtures=checkpoint.mixtures, label_size=checkpoint.label_size, size=args.output.stat().st_size / 1e6,
         licence=checkpoint.licence, attribution=checkpoint.attribution, scale=checkpoint.scale_factor,
-        stage=checkpoint.stage_units, files=" ".join(f"{label}.npz" for label in checkpoint.labels),
+        stage=checkpoint.stage_units,
+        runs=len(facts["runs"]),
+        commands="\n".join(f"    python -m livesketch.training.sketch {files} {run} --out run" for run in facts["runs"]),
         **{k: facts[k] for k in ("steps", "epochs", "minutes", "seed", "valid", "test")}, max_steps=checkpoint.max_steps,
     )  # fmt: skip
     args.output.with_suffix(".md").write_text(card)

@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ..data.sketch_npz import Stroke3, read_sketch_npz
@@ -143,6 +144,14 @@ def load(paths: list[Path]) -> tuple[list[str], dict[str, list[Example]], dict[s
     return labels, splits, measured
 
 
+def options_of(args: argparse.Namespace) -> str:
+    """The options of a run as they are typed, without its data and its folder."""
+    shown = {key: value for key, value in sorted(vars(args).items()) if key not in {"data", "out", "init", "bf16"}}
+    options = [f"--{key.replace('_', '-')} {value}" for key, value in shown.items()]
+    options += ["--bf16"] * args.bf16 + ["--init run/best.safetensors"] * bool(args.init)
+    return " ".join(options)
+
+
 class Run:
     """One training run within a budget of minutes; the learning rate falls along half a cosine."""
 
@@ -150,7 +159,14 @@ class Run:
         torch.manual_seed(args.seed)
         self.args, self.rng = args, np.random.default_rng(args.seed)
         self.labels, self.splits, self.measured = load(args.data)
-        self.net = ClassConditionalDecoder(len(self.labels), args.hidden, MIXTURES, args.label_size, args.dropout)
+        self.net = ClassConditionalDecoder(
+            len(self.labels), args.hidden, MIXTURES, args.label_size, args.dropout, args.weight_dropout
+        )
+        self.runs = [options_of(args)]
+        if args.init:
+            self.net.load_state_dict(load_file(args.init))
+            with safe_open(args.init, "pt") as before:
+                self.runs = [*json.loads(before.metadata()["facts"])["runs"], *self.runs]
         self.average = copy.deepcopy(self.net)
         self.optimizer = torch.optim.AdamW(self.net.parameters(), lr=args.lr, weight_decay=args.weight_decay)
         self.began = time.monotonic()
@@ -198,7 +214,7 @@ class Run:
         facts = {
             "labels": self.labels, **self.measured, "hidden": self.args.hidden, "mixtures": MIXTURES, "steps": self.steps,
             "epochs": self.epochs, "valid": valid, "test": evaluate(self.average, self.splits["test"]),
-            "minutes": minutes, "seed": self.args.seed,
+            "minutes": minutes, "seed": self.args.seed, "runs": self.runs,
         }  # fmt: skip
         save_file(self.average.state_dict(), self.args.out / "best.safetensors", {"facts": json.dumps(facts)})
 
@@ -231,6 +247,8 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--weight-decay", type=float, default=1e-4)
     parser.add_argument("--dropout", type=float, default=0.1)
+    parser.add_argument("--weight-dropout", type=float, default=0.0)
+    parser.add_argument("--init", type=Path, help="weights of an earlier run (best.safetensors) to go on from")
     parser.add_argument("--bf16", action="store_true")
     parser.add_argument("--seed", type=int, default=1)
     train(parser.parse_args())
