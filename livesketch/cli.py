@@ -2,11 +2,12 @@
 
 Results go to stdout, progress and the live drawing to stderr. Exit codes: 0 done, 2 bad arguments, 3 a model or data
 file that is missing or broken, 4 an output that cannot be reached or written, 5 something that is not installed or
-cannot run here, 130 interrupted and 143 terminated (pens up, files complete).
+cannot run here, 130 interrupted, 129 and 143 hung up and terminated (pens up, files complete).
 """
 
 import argparse
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -45,11 +46,17 @@ _MODEL_HELP: Final = "a bundled name (livesketch models), a checkpoint, or a mag
 
 
 def _note(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):  # nobody is left to be told
+            print(text, file=sys.stderr, flush=True)
 
 
 def _stream(args: argparse.Namespace) -> "SketchStream":
-    from .streams.sketch import sketch  # noqa: PLC0415 - --help must not wait for a backend
+    with _loading():
+        from .streams.sketch import sketch  # noqa: PLC0415 - --help must not wait for a backend
+
+        if args.backend in {"auto", "cpu"}:
+            from .backends import cpu  # noqa: F401, PLC0415 - likewise
 
     return sketch(
         args.model, seed=args.seed, temperature=args.temperature, convention=args.convention, backend=args.backend
@@ -77,7 +84,11 @@ def _draw(args: argparse.Namespace) -> None:
     drawings = draw(stream, to=[output, Progress(args.number)], n=args.number)
     cut = sum(not drawing.actions[-1].ended for drawing in drawings)
     _cut_note(cut, len(drawings), stream.checkpoint.max_steps)
-    print(f"{path}: {len(drawings)} x {stream.name}, seed {stream.seed}")
+    summary = f"{path}: {len(drawings)} x {stream.name}, seed {stream.seed}"
+    if path in {"-", "/dev/stdout"}:  # the page itself is there
+        _note(summary)
+    else:
+        print(summary)
 
 
 def _play(args: argparse.Namespace) -> None:
@@ -88,18 +99,18 @@ def _play(args: argparse.Namespace) -> None:
     outputs: list[Output] = [osc(target) for target in args.osc]
     if args.output:
         outputs.append(_svg(args, args.output))
-    if not args.quiet:
+    if not args.quiet and sys.stderr is not None:
         outputs.append(terminal(sys.stderr))
     stream = _stream(args)
     with play(stream, outputs, args.rate, args.name) as player:
         player.wait(args.seconds)
     stats = player.stats()
     _cut_note(stats.cut, stats.drawings, stream.checkpoint.max_steps)
-    for trouble in player.troubles():
-        _note(f"warning: {trouble}")
     fault = player.fault()
     if fault is not None:
         raise fault
+    for trouble in player.troubles():
+        _note(f"warning: {trouble}")
     print(f"{player.name}: {stats.steps} steps, {stats.drawings} drawings, seed {stream.seed}")
 
 
@@ -216,19 +227,40 @@ def _parser() -> argparse.ArgumentParser:
 
 
 class _TerminatedError(BaseException):
-    """SIGTERM, on its way out through every ``finally``."""
+    """SIGTERM or SIGHUP, on its way out through every ``finally``."""
 
 
 @contextlib.contextmanager
 def _terminable() -> Iterator[None]:
     def terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal module's signature
-        raise _TerminatedError
+        raise _TerminatedError(number)
 
-    before = signal.signal(signal.SIGTERM, terminate)
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.signal(number, terminate) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _loading() -> Iterator[None]:
+    """Ctrl-C waits until what is loaded is loaded: NumPy and numba take it for a broken installation."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+
+
+def _close_stdout() -> None:
+    """What could not be written is not tried again at exit."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -237,17 +269,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with _terminable():
             args.run(args)
-            sys.stdout.flush()
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except LivesketchError as err:
         _note(f"livesketch: {err}")
         return next((code for kind, code in _EXIT_CODES.items() if isinstance(err, kind)), 1)
     except KeyboardInterrupt:
         _note("interrupted")
         return 130
-    except _TerminatedError:
+    except _TerminatedError as err:
         _note("terminated")
-        return 143
+        return 128 + int(err.args[0])
     except BrokenPipeError:
-        sys.stderr.close()
+        _close_stdout()
         return 0
+    except OSError as err:
+        _close_stdout()
+        _note(
+            f"livesketch: {err.strerror or err}: expected to write results to standard output; is it open, has it room?"
+        )
+        return 4
     return 0

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import ControlError
+from .values import real, whole
 
 Floats: TypeAlias = NDArray[np.float64]
 Convention: TypeAlias = Literal["paper", "magenta", "js"]
@@ -74,9 +75,7 @@ def checked_seed(seed: int | None) -> int:
     """
     if seed is None:
         return secrets.randbits(64)
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**64:
-        raise ControlError(f"seed {seed!r}: expected a whole number from 0 to 2**64 - 1, or None for a fresh one")
-    return int(seed)
+    return whole("seed", seed, 0, 2**64 - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +103,10 @@ def heat(temperature: float, convention: Convention = "js") -> Heat:
     """
     if convention not in CONVENTIONS:
         raise ControlError(f"convention {convention!r}: expected one of {', '.join(CONVENTIONS)}")
-    try:
-        value = float(temperature)
-    except (TypeError, ValueError):
-        value = math.nan
-    if isinstance(temperature, bool) or not 0 <= value < math.inf:
-        raise ControlError(
-            f"temperature {temperature!r}: expected a number of at least 0; try 0.2 (tame) to 1.2 (wild)"
-        )
+    wanted = "a number of at least 0; try 0.2 (tame) to 1.2 (wild)"
+    value = real("temperature", temperature, wanted)
+    if not 0 <= value < math.inf:
+        raise ControlError(f"temperature {temperature!r}: expected {wanted}")
     if value == 0:
         return Heat(0.0, 0.0)
     if convention == "js":

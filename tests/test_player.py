@@ -176,7 +176,8 @@ def test_an_output_that_fails_is_counted_and_the_others_play_on(stream):
     assert player.error is None
     assert actions(recorder)[-1].last
     assert player.stats().output_errors > len(actions(recorder))
-    assert len(player.troubles()) == 1
+    assert str(player.fault()) == "no paper"
+    assert player.troubles() == []
     assert bad.closes == 1
 
 
@@ -268,3 +269,95 @@ def test_hush_while_many_play_leaves_no_thread(model):
     assert len(ls.players()) == 20
     ls.hush()
     assert not [t for t in threading.enumerate() if t.name.startswith("livesketch-")]
+
+
+def test_a_mistake_in_a_swap_leaves_the_old_one_playing(model):
+    recorder = ls.Recorder()
+    first = ls.play(ls.sketch(model), to=recorder, rate=500, name="cat")
+    for wrong in ("pig", None, ls.sketch(model).drawing()):
+        with pytest.raises(ls.ControlError, match="is no stream"):
+            ls.play(wrong, name="cat")
+    with pytest.raises(ls.ControlError):
+        ls.play(ls.sketch(model), name="cat", rate=-1)
+    with pytest.raises(ls.ControlError, match="no output"):
+        ls.play(ls.sketch(model), name="cat", to=[ls.Recorder])
+    assert first.playing
+    assert recorder.closes == 0
+
+
+def test_outputs_are_closed_where_one_cannot_be_opened(model):
+    class Shut(ls.Recorder):
+        def open(self, name, voices, stage):
+            raise ls.OutputError("the door is shut; expected it open; try the handle")
+
+    recorder, kept = ls.Recorder(), ls.Recorder()
+    ls.play(ls.sketch(model), to=kept, rate=500, name="cat")
+    with pytest.raises(ls.OutputError):
+        ls.play(ls.sketch(model), to=[kept, recorder, Shut()], name="cat")
+    assert (recorder.closes, kept.closes) == (1, 1)
+    assert not ls.players()
+    with pytest.raises(ls.OutputError):
+        ls.draw(ls.sketch(model), to=[recorder, Shut()])
+    assert recorder.closes == 2
+
+
+def test_draw_refuses_voices_before_it_touches_the_file(model, tmp_path):
+    (tmp_path / "v.svg").write_text("precious")
+    with pytest.raises(ls.ControlError, match="cannot be drawn offline"):
+        ls.draw(ls.voices(model, 3), to=ls.svg(tmp_path / "v.svg"))
+    assert (tmp_path / "v.svg").read_text() == "precious"
+
+
+def test_fed_rows_are_played_once(model):
+    stream, recorder = ls.sketch(model, seed=7), ls.Recorder()
+    stream.feed([[[0, 0], [10, 10]]])
+    ls.draw(stream)
+    ls.play(stream, to=recorder, rate=5000, then="stop").wait(5)
+    assert {a.drawing for a in actions(recorder)} == {1}
+    assert {a.source for a in actions(recorder)} == {"model"}
+
+
+def test_a_blocked_output_does_not_hang_the_performer(model, monkeypatch):
+    from livesketch.player import players
+
+    monkeypatch.setattr(players, "STOP_LIMIT", 0.2)
+    release = threading.Event()
+
+    class Stuck(ls.Recorder):
+        def send(self, event):
+            release.wait(10)
+
+    player = ls.play(ls.sketch(model), to=Stuck(), rate=500)
+    time.sleep(0.05)
+    began = time.monotonic()
+    ls.hush()
+    assert time.monotonic() - began < 2
+    release.set()
+    assert player.wait(5)
+
+
+def test_a_forked_child_has_no_players_and_hushes_at_once(model):
+    import os
+    import warnings
+
+    ls.play(ls.sketch(model), to=ls.Recorder(), rate=500)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # forking with threads is what is tested
+        child = os.fork()
+    if not child:
+        ls.hush()
+        os._exit(len(ls.players()))
+    limit = time.monotonic() + 10
+    while True:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            break
+        assert time.monotonic() < limit, "the child hangs"
+        time.sleep(0.02)
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+def test_nothing_is_printed_into_the_prompt(model, capfd):
+    ls.play(ls.sketch(model, seed=7), to=Bad(), rate=5000, then="stop").wait(5)
+    out, err = capfd.readouterr()
+    assert (out, err) == ("", "")

@@ -253,3 +253,71 @@ def test_a_bad_number_of_voices_is_refused(model, n):
 
 def test_it_says_what_it_is(stream):
     assert repr(stream) == f"<SketchStream 'small' seed=7 temperature=1 (js) voice=0 on {stream.backend}>"
+
+
+def test_an_interruption_between_a_step_and_its_delivery_loses_nothing(model):
+    whole = ls.sketch(model, seed=7, temperature=1.0).take(40)
+    for backend in ("cpu", "reference"):
+        stream = ls.sketch(model, seed=7, temperature=1.0, backend=backend)
+        got = stream.take(10)
+        for _ in range(5):
+            stream._batch.step()  # what Ctrl-C leaves: the batch has stepped, the action was not handed out
+            got += stream.take(3)
+        assert [(a.step, a.drawing, a.pen) for a in got] == [(a.step, a.drawing, a.pen) for a in whole[:25]]
+
+
+def test_ctrl_c_at_any_moment_leaves_the_same_drawing(model):
+    """Real signals, at many moments of stepping and feeding."""
+    import signal
+
+    stream, got = ls.sketch(model, seed=7, temperature=1.0), []
+    count = 0
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        for delay in np.linspace(2e-4, 4e-3, 150):
+            signal.setitimer(signal.ITIMER_REAL, float(delay))
+            try:
+                while True:
+                    next(stream)
+            except KeyboardInterrupt:
+                count += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert count == 150
+    next(stream)
+    got = stream.trail
+    number = got[0].drawing
+    again = ls.sketch(model, seed=7, temperature=1.0)
+    wanted = []
+    while not wanted or wanted[0].drawing != number:
+        wanted = [*again.drawing()]
+    assert got == wanted[: len(got)]
+
+
+def test_a_drawing_ends_where_the_stream_is_taken_elsewhere(stream):
+    drawing = stream.drawing()
+    next(drawing)
+    stream.feed(SQUARE)
+    next(stream)
+    assert len(drawing.actions) >= 7
+    assert [a.step for a in drawing.actions] == list(range(len(drawing.actions)))
+    stream.restart()
+    assert list(drawing) == []
+    assert next(stream.drawing()).step == 0
+
+
+def test_a_mistyped_control_is_an_error(stream):
+    with pytest.raises(AttributeError):
+        stream.temprature = 0.3
+
+
+def test_numpy_numbers_are_numbers_and_text_is_not(model):
+    stream = ls.sketch(model, seed=np.int64(7), voice=np.uint8(3), temperature=np.float32(0.5))
+    assert len(stream.take(np.int16(2))) == 2
+    assert len(ls.voices(model, np.int32(3))) == 3
+    for bad in ("0.5", np.True_, None):
+        with pytest.raises(ls.ControlError):
+            stream.temperature = bad
+    with pytest.raises(ls.ControlError):
+        stream.take("3")

@@ -26,6 +26,8 @@ def load(name: str = "auto") -> Backend:
     Raises:
         BackendUnavailableError: there is none of that name, or it does not load; the message says why.
     """
+    if not isinstance(name, str):
+        raise BackendUnavailableError(f"backend {name!r:.60}: expected a name, one of auto, {', '.join(names())}")
     wanted = names()[0] if name == "auto" else name
     if wanted in _OWN:
         module = importlib.import_module(_OWN[wanted])

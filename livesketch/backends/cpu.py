@@ -51,6 +51,20 @@ class CpuBatch(NumpyBatch):
         start = self.start_hidden, self.start_cell
         self._state = (scratch, self.voices, self.gate_bias, *start, self.given, self.hidden, self.cell, padded_head)
 
+    @property
+    def weight_type(self) -> np.dtype[Any]:
+        """What the kernels are compiled for: int16 or float32."""
+        return self._weights[0].dtype
+
+    def warm_up(self) -> None:
+        """Runs each kernel once and puts everything back."""
+        before = self.snapshot()
+        self.step()
+        self.step(density=np.zeros(self._head.shape))
+        self.force(0, np.zeros((1, 3)))
+        self.restore(before)
+        self.count[:] = 0
+
     def lay_out(self, gates: NDArray[np.float64]) -> NDArray[np.float64]:
         """By panels of 32 units."""
         return kernels.by_panel(gates, self._hidden_size)
@@ -63,16 +77,20 @@ class CpuBatch(NumpyBatch):
         density: NDArray[Any] | None = None,
     ) -> NDArray[Any]:
         """``Batch.step``."""
-        kernels.update(*self._weights, *self._state)
-        if steer is not None:
-            steer(self._head)
-        if density is not None:
-            density[:] = self._head
         override = self._own_uniforms if uniforms is None else uniforms
-        kernels.act(
-            self._state[-1], self._mixtures, self.divisor, self.spread, override, self.voices, self.given,
-            self.actions, self.scale, self.max_steps,
+        sampled = (
+            self._mixtures, self.divisor, self.spread, override, self.actions, self.scale, self.max_steps, self.count,
         )  # fmt: skip
+        if steer is None and density is None:
+            kernels.step(*self._weights, *self._state, *sampled)
+            return self.actions
+        with self.whole():
+            kernels.update(*self._weights, *self._state)
+            if steer is not None:
+                steer(self._head)
+            if density is not None:
+                density[:] = self._head
+            kernels.act(self.voices, self.given, self._state[-1], *sampled)
         return self.actions
 
     def force(
@@ -102,9 +120,16 @@ class CpuBackend:
 
     name = "cpu"
 
+    def __init__(self) -> None:
+        self._warm: set[np.dtype[Any]] = set()
+
     def open(self, checkpoint: Checkpoint, size: int) -> CpuBatch:
-        """``Backend.open``."""
-        return CpuBatch(checkpoint, size)
+        """``Backend.open``; compiles, or loads what was compiled, so that no later step waits for it."""
+        batch = CpuBatch(checkpoint, size)
+        if batch.weight_type not in self._warm:
+            batch.warm_up()
+            self._warm.add(batch.weight_type)
+        return batch
 
 
 BACKEND = CpuBackend()

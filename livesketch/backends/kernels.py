@@ -7,12 +7,16 @@ holds int16; each input is multiplied by its row's scale first, so no weight is 
 Layout: the gate matrix is cut into panels of 32 units, (panel, k, 4 gates * 32), the head into panels of 128 outputs.
 """
 
+import logging
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+
+_LOG: Final = logging.getLogger("livesketch")
 
 UNITS = 32
 WIDTH = 4 * UNITS
@@ -35,7 +39,20 @@ _Q1, _Q2, _Q3 = _Q
 _ONE, _HALF, _NIL = _f(1), _f(0.5), _f(0)
 
 
-@njit(cache=True, fastmath=_FMA, inline="always")
+def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """``numba.njit`` with its cache on disk; where no folder for it can be written, each process compiles anew."""
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        try:
+            return njit(cache=True, **options)(function)
+        except RuntimeError as err:
+            _LOG.warning("%s; set NUMBA_CACHE_DIR to a folder that can be written to start faster", err)
+            return njit(**options)(function)
+
+    return decorate
+
+
+@compiled(fastmath=_FMA, inline="always")
 def _tanh(x: Any) -> Any:
     x = min(max(x, -_LIMIT), _LIMIT)
     s = x * x
@@ -44,7 +61,7 @@ def _tanh(x: Any) -> Any:
     return x * p / q
 
 
-@njit(cache=True, fastmath=_FMA)
+@compiled(fastmath=_FMA)
 def _panel(weights: Any, inputs: Any, sums: Any) -> None:
     """sums[j] += weights[k, j] * inputs[k], k ascending; weights (K, 128), K a multiple of 4."""
     for k in range(0, weights.shape[0], ROWS):
@@ -58,7 +75,7 @@ def _panel(weights: Any, inputs: Any, sums: Any) -> None:
             sums[j] = s
 
 
-@njit(cache=True, fastmath=_FMA)
+@compiled(fastmath=_FMA)
 def _cell(sums: Any, cell: Any, hidden: Any) -> None:
     """One panel's gates become its 32 units' new c (in place) and h: magenta ``rnn.py`` LSTMCell."""
     for u in range(UNITS):
@@ -71,13 +88,13 @@ def _cell(sums: Any, cell: Any, hidden: Any) -> None:
         hidden[u] = o * _tanh(c)
 
 
-@njit(cache=True, fastmath=_FMA)
+@compiled(fastmath=_FMA)
 def _scale(values: Any, scales: Any, out: Any) -> None:
     for k in range(values.shape[0]):
         out[k] = values[k] * scales[k]
 
 
-@njit(cache=True)
+@compiled()
 def _begin(voice: Any, hidden: Any, cell: Any, given: Any, start_hidden: Any, start_cell: Any, token: Any) -> None:
     """A finished drawing gives way to step 0 of the next: ``NumpyBatch.restart``."""
     voice["drawing"] += 1
@@ -85,7 +102,7 @@ def _begin(voice: Any, hidden: Any, cell: Any, given: Any, start_hidden: Any, st
     hidden[:], cell[:], given[:] = start_hidden, start_cell, token
 
 
-@njit(cache=True, fastmath=_FMA)
+@compiled(fastmath=_FMA)
 def update(gates: Any, scales: Any, head_w: Any, head_scales: Any, head_b: Any, token: Any, sums: Any, inputs: Any,
            voices: Any, bias: Any, start_hidden: Any, start_cell: Any, given: Any, hidden: Any, cell: Any,
            head: Any) -> None:  # fmt: skip
@@ -120,7 +137,7 @@ _U32 = np.uint64(0xFFFFFFFF)
 _SHIFT = np.uint64(32)
 
 
-@njit(cache=True)
+@compiled()
 def _philox(step: Any, voice: Any, drawing: Any, key_low: Any, key_high: Any, out: Any) -> None:
     """``sampling.uniforms`` with use 0, four float64 numbers into out."""
     c0, c1 = np.uint64(step) & _U32, np.uint64(voice) & _U32
@@ -141,7 +158,7 @@ def _philox(step: Any, voice: Any, drawing: Any, key_low: Any, key_high: Any, ou
     )
 
 
-@njit(cache=True)
+@compiled()
 def _choose(head: Any, first: Any, count: Any, divisor: Any, u: Any) -> Any:
     """``sampling.choose`` over head[first : first + count]."""
     best, top = 0, -1e30
@@ -162,7 +179,7 @@ def _choose(head: Any, first: Any, count: Any, divisor: Any, u: Any) -> Any:
     return count - 1
 
 
-@njit(cache=True)
+@compiled()
 def _move(
     voice: Any, given: Any, action: Any, dx: Any, dy: Any, pen: Any, component: Any, scale: Any, max_steps: Any
 ) -> None:
@@ -184,9 +201,9 @@ def _move(
     voice["step"] += 1
 
 
-@njit(cache=True)
-def act(head: Any, mixtures: Any, divisors: Any, spreads: Any, override: Any, voices: Any, given: Any, actions: Any,
-        scale: Any, max_steps: Any) -> None:  # fmt: skip
+@compiled()
+def act(voices: Any, given: Any, head: Any, mixtures: Any, divisors: Any, spreads: Any, override: Any, actions: Any,
+        scale: Any, max_steps: Any, count: Any) -> None:  # fmt: skip
     """``sampling.sample`` and the move for every voice, in float64; override (N, 4), or (0, 4) for Philox."""
     u = np.empty(4)
     for n in range(voices.shape[0]):
@@ -208,9 +225,21 @@ def act(head: Any, mixtures: Any, divisors: Any, spreads: Any, override: Any, vo
         z1, z2 = radius * math.cos(angle), radius * math.sin(angle)
         dx = mu_x + sigma_x * (free * z1 + math.tanh(raw) * z2)
         _move(voice, given[n], actions[n], dx, mu_y + sigma_y * z2, pen, k, scale, max_steps)
+    count[0] += 1
 
 
-@njit(cache=True)
+@compiled()
+def step(gates: Any, scales: Any, head_w: Any, head_scales: Any, head_b: Any, token: Any, sums: Any, inputs: Any,
+         voices: Any, bias: Any, start_hidden: Any, start_cell: Any, given: Any, hidden: Any, cell: Any, head: Any,
+         mixtures: Any, divisors: Any, spreads: Any, override: Any, actions: Any, scale: Any, max_steps: Any,
+         count: Any) -> None:  # fmt: skip
+    """``update`` and ``act`` in one call, which no signal can break off."""
+    update(gates, scales, head_w, head_scales, head_b, token, sums, inputs, voices, bias, start_hidden, start_cell,
+           given, hidden, cell, head)  # fmt: skip
+    act(voices, given, head, mixtures, divisors, spreads, override, actions, scale, max_steps, count)
+
+
+@compiled()
 def force(voices: Any, given: Any, actions: Any, dx: Any, dy: Any, pen: Any, scale: Any, max_steps: Any) -> None:
     """One voice takes this move (model units) as its own: arrays of one voice each."""
     _move(voices[0], given[0], actions[0], dx, dy, pen, -1, scale, max_steps)

@@ -1,5 +1,7 @@
 """What the two NumPy-held backends share: the voices' memory, and everything but the arithmetic."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,6 +72,7 @@ class NumpyBatch:
         self.gate_bias = np.zeros((size, 4 * units), dtype)
         self.divisor, self.spread = np.ones(size), np.ones(size)
         self.actions = np.zeros(size, ACTION)
+        self.count = np.zeros(1, np.int64)
         for k in range(size):
             self.condition(k, np.zeros(len(self.decoder.w_c)))
             self.seat(k, 0, 0)
@@ -93,6 +96,21 @@ class NumpyBatch:
     def lay_out(self, gates: NDArray[np.float64]) -> NDArray[np.float64]:
         """Gate values (4H,) in blocks i, j, f, o as this backend keeps them in memory, (4 units,)."""
         return gates
+
+    @property
+    def steps(self) -> int:
+        """``Batch.steps``."""
+        return int(self.count[0])
+
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """Puts everything back where an interruption breaks the block off."""
+        before = self.snapshot()
+        try:
+            yield
+        except BaseException:
+            self.restore(before)
+            raise
 
     def heat(self, k: int, divisor: float, spread: float) -> None:
         """``Batch.heat``."""

@@ -65,6 +65,12 @@ class Batch(Protocol):
 
     backend: str
     size: int
+    actions: NDArray[Any]
+    """What the last ``step`` gave, ACTION records (N,)."""
+
+    @property
+    def steps(self) -> int:
+        """How many times ``step`` came to its end. An interruption (Ctrl-C) leaves a step whole or not begun."""
 
     def seat(self, k: int, seed: int, voice: int, drawing: int = 0) -> None:
         """Puts voice k at the beginning of a drawing, with a 64-bit seed and the voice's number in the counter."""

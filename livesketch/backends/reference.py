@@ -36,14 +36,16 @@ class ReferenceBatch(NumpyBatch):
         density: NDArray[Any] | None = None,
     ) -> NDArray[Any]:
         """``Batch.step``."""
-        for k in range(self.size):
-            self._head[k] = self._update(k)
-        if steer is not None:
-            steer(self._head)
-        if density is not None:
-            density[:] = self._head
-        for k in range(self.size):
-            self._act(k, uniforms[k] if uniforms is not None else self._uniforms(k))
+        with self.whole():
+            for k in range(self.size):
+                self._head[k] = self._update(k)
+            if steer is not None:
+                steer(self._head)
+            if density is not None:
+                density[:] = self._head
+            for k in range(self.size):
+                self._act(k, uniforms[k] if uniforms is not None else self._uniforms(k))
+            self.count += 1
         return self.actions
 
     def force(

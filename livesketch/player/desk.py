@@ -1,7 +1,7 @@
 """The outputs of one performance: events with their cues go out, and no output can stop the others."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -10,6 +10,7 @@ from ..events import Cue, CueKind, Event, PenAction
 from ..outputs.base import Output, Stage
 
 _LOG: Final = logging.getLogger("livesketch")
+_LOG.addHandler(logging.NullHandler())  # nothing is printed into a prompt unless the performer asks for it
 
 
 @dataclass(slots=True)
@@ -17,7 +18,7 @@ class Trouble:
     """What went wrong with one output: counted, the first one logged, never raised into the performance."""
 
     count: int = 0
-    first: Exception | None = None
+    first: BaseException | None = None
 
 
 @dataclass(slots=True)
@@ -31,9 +32,14 @@ class Desk:
     _latest: PenAction | None = None
 
     def open(self, voices: int, stage: Stage) -> None:
-        """Opens every output; what one raises here goes to the caller, before anything is drawn."""
-        for output in self.outputs:
-            output.open(self.name, voices, stage)
+        """Opens every output; what one raises goes to the caller, before anything is drawn, and all are closed."""
+        try:
+            for output in self.outputs:
+                output.open(self.name, voices, stage)
+        except BaseException:
+            for output in self.outputs:
+                self._attempt(output, output.close)
+            raise
 
     def send(self, event: Event, at: float) -> None:
         """One event, due at ``at``, under this performance's name, with the cues that belong to it."""
@@ -50,10 +56,7 @@ class Desk:
     def tick(self, now: float) -> None:
         """Once after each step, and now and then while waiting."""
         for output in self.outputs:
-            try:
-                output.tick(now)
-            except Exception as err:  # noqa: BLE001 - invariant 5: an output's fault never stops the performance
-                self._note(output, err)
+            self._attempt(output, output.tick, now)
 
     def finish(self, at: float, kind: CueKind, keep: Iterable[Output] = ()) -> None:
         """Pen up everywhere, open strokes and drawings ended, a cue that says why; closes all outputs but ``keep``."""
@@ -64,21 +67,22 @@ class Desk:
             self._send_all([Cue(at, self.name, action.voice, action.drawing, action.step, kind, action.x, action.y)])
         kept = {id(output) for output in keep}
         for output in self.outputs:
-            for act in (output.lift,) if id(output) in kept else (output.lift, output.close):
-                try:
-                    act()
-                except Exception as err:  # noqa: BLE001 - as above: the others must still be closed
-                    self._note(output, err)
+            self._attempt(output, output.lift)
+            if id(output) not in kept:
+                self._attempt(output, output.close)
 
     def _send_all(self, events: Iterable[Event]) -> None:
         for event in events:
             for output in self.outputs:
-                try:
-                    output.send(event)
-                except Exception as err:  # noqa: BLE001 - as above
-                    self._note(output, err)
+                self._attempt(output, output.send, event)
 
-    def _note(self, output: Output, err: Exception) -> None:
+    def _attempt(self, output: Output, act: Callable[..., None], *values: object) -> None:
+        try:
+            act(*values)
+        except (Exception, SystemExit) as err:  # noqa: BLE001 - invariant 5: an output's fault never stops the rest
+            self._note(output, err)
+
+    def _note(self, output: Output, err: BaseException) -> None:
         trouble = self.troubles.setdefault(id(output), Trouble())
         trouble.count += 1
         if trouble.count == 1:

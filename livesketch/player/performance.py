@@ -1,6 +1,7 @@
 """What a performer types: play, draw, hush, players."""
 
 import atexit
+import os
 import threading
 from collections.abc import Sequence
 from typing import Final, get_args
@@ -10,6 +11,7 @@ from ..events import PenAction
 from ..outputs.base import Output
 from ..streams.drawing import Drawing
 from ..streams.sketch import SketchStream
+from ..values import whole
 from .clock import Clock, LiveClock, OfflineClock
 from .desk import Desk
 from .players import Playable, Player, Then, checked_rate, stage_of
@@ -32,7 +34,8 @@ def play(
     """Plays a stream in the background and returns at once.
 
     Args:
-        stream: ``livesketch.sketch(...)``, ``livesketch.voices(...)``, or any iterator of events like them.
+        stream: ``livesketch.sketch(...)``, ``livesketch.voices(...)``, or an object of yours with ``events()`` and what
+            else ``livesketch.player.players.Playable`` lists.
         to: the outputs; left out where a player of this name plays, its outputs are kept.
         rate: steps per second, above 0 up to 10,000; live as ``.rate``.
         name: the performance's name, in OSC addresses too. A player of the same name gives way: pen up first, outputs
@@ -45,8 +48,11 @@ def play(
         OutputError: an output that cannot be opened.
     """
     checked_rate(rate)
+    stage_of(stream)
     if then not in get_args(Then):
         raise ControlError(f"then={then!r}: expected {' or '.join(map(repr, get_args(Then)))}")
+    if name is not None and (not isinstance(name, str) or not name.strip()):
+        raise ControlError(f"name {name!r:.60}: expected a word such as 'cat', or None for the stream's name")
     with _changing:
         running = players()
         if name is None:
@@ -54,11 +60,12 @@ def play(
             name = stream.name if stream.name not in running else next(n for n in taken if n not in running)
         before = running.get(name)
         outputs = _outputs(to, before)
+        player = Player(stream, outputs, rate, name, then, clock or LiveClock())
         if before is not None:
             before.give_way(outputs)
-        player = Player(stream, outputs, rate, name, then, clock or LiveClock())
+        player.start()
         _players[name] = player
-        return player.start()
+        return player
 
 
 def _outputs(to: Sequence[Output] | Output | None, before: Player | None) -> tuple[Output, ...]:
@@ -66,7 +73,7 @@ def _outputs(to: Sequence[Output] | Output | None, before: Player | None) -> tup
         return before.to
     outputs = tuple(to) if isinstance(to, Sequence) else (to,) if to is not None else ()
     for output in outputs:
-        if not isinstance(output, Output):
+        if isinstance(output, type) or not isinstance(output, Output):
             raise ControlError(
                 f"to: {output!r} is no output; expected such as ls.osc('127.0.0.1:9000') or ls.svg('a.svg')"
             )
@@ -103,8 +110,9 @@ def draw(stream: SketchStream, to: Sequence[Output] | Output = (), n: int = 1) -
         ControlError: n below 1.
         OutputError: an output that cannot be opened or written.
     """
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise ControlError(f"n={n!r}: expected how many drawings, a whole number of at least 1")
+    n = whole("drawings", n, 1, 10**9)
+    if not isinstance(stream, SketchStream):
+        raise ControlError(f"{stream!r:.80} cannot be drawn offline; expected one stream, such as ls.sketch('cat')")
     desk = Desk(stream.name, _outputs(to, None) if to else ())
     clock, never = OfflineClock(), threading.Event()
     done: list[Drawing] = []
@@ -131,4 +139,13 @@ def _send(desk: Desk, action: PenAction, clock: Clock, never: threading.Event) -
     desk.tick(clock.now())
 
 
+def _forget() -> None:
+    """In a forked child nothing plays: the threads stayed with the parent."""
+    global _changing  # noqa: PLW0603 - the lock may have been held by a thread that is not in this process
+    _changing = threading.RLock()
+    _players.clear()
+
+
 atexit.register(hush)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

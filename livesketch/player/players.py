@@ -5,12 +5,13 @@ import threading
 from collections.abc import Sequence, Sized
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Literal, Protocol, Self, TypeAlias
+from typing import Final, Literal, Protocol, Self, TypeAlias, runtime_checkable
 
 from ..errors import ControlError
 from ..events import CueKind, Event, PenAction
 from ..models.checkpoint import Checkpoint
 from ..outputs.base import Output, Stage
+from ..values import real
 from .clock import Clock
 from .desk import Desk
 
@@ -19,11 +20,14 @@ Then: TypeAlias = Literal["next", "stop"]
 TICK: Final = 0.02
 """Longest wait between two ticks, seconds."""
 MAX_RATE: Final = 10_000.0
+STOP_LIMIT: Final = 5.0
+"""Longest wait for a player to stop, seconds: an output that blocks must not hang the performer."""
 LATE: Final = 1.0
 """Seconds of lateness after which the missed time is skipped instead of made up for."""
 _LOG: Final = logging.getLogger("livesketch")
 
 
+@runtime_checkable
 class Playable(Protocol):
     """What a player runs: a sketch stream, many voices, or anything of yours that says the same about itself."""
 
@@ -58,23 +62,35 @@ class Stats:
 
 
 def stage_of(stream: Playable) -> Stage:
-    """What outputs are told about a stream."""
+    """What outputs are told about a stream.
+
+    Raises:
+        ControlError: it is no stream.
+    """
+    if not isinstance(stream, Playable):
+        raise ControlError(f"{stream!r:.80} is no stream; expected such as ls.sketch('cat') or ls.voices('cat', 8)")
     return Stage(stream.name, stream.seed, stream.checkpoint.stage_units, stream.temperature, stream.convention)
 
 
 class Player:
     """Plays a stream; made by ``livesketch.play``. Also a context manager that stops it at the end."""
 
+    __slots__ = (
+        "__weakref__", "_clock", "_cut", "_desk", "_done", "_drawings", "_farewell", "_finished", "_keep",
+        "_late_worst", "_rate", "_sent", "_skipped", "_stage", "_steps", "_stop", "_then", "_thread",
+        "_voices", "error", "name", "stream",
+    )  # fmt: skip
+
     def __init__(
         self, stream: Playable, outputs: Sequence[Output], rate: float, name: str, then: Then, clock: Clock
     ) -> None:
         self.stream, self.name = stream, name
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         """What the stream raised, where that ended the play."""
         self._rate, self._then, self._clock = checked_rate(rate), then, clock
         self._desk = Desk(name, tuple(outputs))
         self._voices = len(stream) if isinstance(stream, Sized) else 1
-        self._desk.open(self._voices, stage_of(stream))
+        self._stage = stage_of(stream)
         self._stop, self._finished = threading.Event(), threading.Event()
         self._keep: tuple[Output, ...] = ()
         self._farewell: CueKind = "hush"
@@ -122,31 +138,42 @@ class Player:
         return Stats(self._steps, self._drawings, self._cut, self._late_worst, self._skipped, errors)
 
     def troubles(self) -> list[str]:
-        """A line for each output that had errors: how many, and one of them."""
-        lines = [repr(output) for output in self.to if output.errors]
-        return lines + [f"{trouble.count} faults, first: {trouble.first!r}" for trouble in self._desk.troubles.values()]
+        """A line for each output that counted errors."""
+        return [repr(output) for output in self.to if output.errors]
 
-    def fault(self) -> Exception | None:
+    def fault(self) -> BaseException | None:
         """What ended or spoiled the play: the stream's error, or else the first that an output raised."""
         raised = (trouble.first for trouble in self._desk.troubles.values())
         return self.error or next(raised, None)
 
     def start(self) -> Self:
-        """Begins to play; ``livesketch.play`` does it."""
+        """Opens the outputs and begins to play; ``livesketch.play`` does it.
+
+        Raises:
+            OutputError: an output that cannot be opened; nothing plays then, and all outputs are closed.
+        """
+        self._desk.open(self._voices, self._stage)
         self._thread.start()
         return self
 
     def stop(self) -> None:
-        """Pen up, outputs closed, thread gone; returns when that is done. Twice is harmless."""
+        """Pen up, outputs closed, thread gone; returns when that is done, or after 5 s where an output blocks.
+
+        Twice is harmless.
+        """
         self._stop.set()
-        if self._thread.ident is not None and threading.current_thread() is not self._thread:
-            self._finished.wait()
+        if self._thread.ident is None or threading.current_thread() is self._thread:
+            return
+        if self._finished.wait(STOP_LIMIT):
             self._thread.join()
+        else:
+            _LOG.error("%s: an output has not returned for %g s; not waited for any longer", self.name, STOP_LIMIT)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Waits until it stops by itself or is stopped; False where the timeout (seconds) came first."""
         # Not Thread.join: interrupted by Ctrl-C, Python 3.11's takes a running thread for ended; its files are lost.
-        return self._finished.wait(timeout)
+        seconds = None if timeout is None else real("timeout", timeout, "seconds, or None for no limit")
+        return self._finished.wait(None if seconds is None else min(seconds, threading.TIMEOUT_MAX))
 
     def give_way(self, keep: Sequence[Output]) -> None:
         """Stops for the next player of the same name, which goes on with the outputs ``keep``."""
@@ -160,7 +187,7 @@ class Player:
     def _run(self) -> None:
         try:
             self._play()
-        except Exception as err:  # noqa: BLE001 - whatever a stream raises must leave pen up and files complete
+        except BaseException as err:  # noqa: BLE001 - whatever a stream raises must leave pen up and files complete
             self.error = err
             _LOG.error("%s: stopped: %s", self.name, err)
         finally:
@@ -218,6 +245,8 @@ def checked_rate(rate: float) -> float:
     Raises:
         ControlError: not a number above 0 and up to 10,000.
     """
-    if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 < rate <= MAX_RATE:
-        raise ControlError(f"rate {rate!r}: expected steps per second, above 0 and up to {MAX_RATE:g}; 60 is lively")
-    return float(rate)
+    wanted = f"steps per second, above 0 and up to {MAX_RATE:g}; 60 is lively"
+    value = real("rate", rate, wanted)
+    if not 0 < value <= MAX_RATE:
+        raise ControlError(f"rate {rate!r}: expected {wanted}")
+    return value

@@ -9,35 +9,48 @@ from ..events import PenAction
 class ActionSource(Protocol):
     """What a drawing is pulled from."""
 
+    @property
+    def trail(self) -> list[PenAction]:
+        """The present drawing's actions so far; a new list for each drawing."""
+
     def __next__(self) -> PenAction:
         """The next action."""
 
 
 class Drawing:
-    """An iterator that ends with the action whose ``last`` is True; ``actions`` holds what is drawn so far.
+    """An iterator over what is left of a drawing; it ends with the action whose ``last`` is True.
 
-    In Jupyter it shows itself, and for that draws itself to its end.
+    ``actions`` holds the whole drawing so far, from its step 0: also what was fed, or drawn elsewhere. Where the stream
+    is restarted, restored or taken to another drawing meanwhile, the iterator ends. In Jupyter it shows itself, and for
+    that draws itself to its end.
     """
 
-    def __init__(self, source: ActionSource, begun: list[PenAction]) -> None:
+    def __init__(self, source: ActionSource) -> None:
         self._source = source
-        self.actions = begun
-        """From the drawing's step 0, also what was drawn or fed before this iterator was made."""
+        trail = source.trail
+        self._actions = None if not trail or trail[-1].last else trail
+
+    @property
+    def actions(self) -> list[PenAction]:
+        """The drawing so far; empty before its first action."""
+        return self._actions or []
 
     def __iter__(self) -> Iterator[PenAction]:
         return self
 
     def __next__(self) -> PenAction:
-        if self.finished:
+        if self._actions is None:
+            action = next(self._source)
+            self._actions = self._source.trail
+            return action
+        if self.finished or self._source.trail is not self._actions:
             raise StopIteration
-        action = next(self._source)
-        self.actions.append(action)
-        return action
+        return next(self._source)
 
     @property
     def finished(self) -> bool:
         """Whether its last action is drawn."""
-        return bool(self.actions) and self.actions[-1].last
+        return bool(self._actions) and self.actions[-1].last
 
     def __repr__(self) -> str:
         state = "finished" if self.finished else "being drawn"

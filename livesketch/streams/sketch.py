@@ -17,6 +17,7 @@ from ..models.catalogue import open_model
 from ..models.checkpoint import Checkpoint
 from ..sampling import Convention
 from ..strokes import to_rows
+from ..values import whole
 from .drawing import Drawing
 
 Units: TypeAlias = Literal["data", "stage"]
@@ -75,12 +76,16 @@ class SketchStream:
     (0, True)
     """
 
+    __slots__ = (
+        "__weakref__", "_applied", "_backend", "_batch", "_checkpoint", "_controls", "_fed", "_label", "_lock", "_seed",
+        "_taken", "_trail", "_voice", "name",
+    )  # fmt: skip
+
     def __init__(
         self, checkpoint: Checkpoint, label: str | None, controls: Controls, seed: int, backend: str, voice: int
     ) -> None:
-        if isinstance(voice, bool) or not isinstance(voice, int) or not 0 <= voice < 2**32:
-            raise ControlError(f"voice {voice!r}: expected a whole number from 0 to 2**32 - 1")
-        self._checkpoint, self._label, self._seed, self._voice = checkpoint, label, seed, voice
+        self._voice = whole("voice", voice, 0, 2**32 - 1)
+        self._checkpoint, self._label, self._seed = checkpoint, label, seed
         self.name = label or checkpoint.name
         self._backend = backends.load(backend)
         self._batch = self._open(checkpoint)
@@ -88,6 +93,7 @@ class SketchStream:
         self._batch.heat(0, controls.heat.divisor, controls.heat.spread)
         self._trail: list[PenAction] = []
         self._fed: list[PenAction] = []
+        self._taken = self._batch.steps
         self._lock = threading.RLock()  # a REPL feeds while a player steps
 
     def _open(self, checkpoint: Checkpoint) -> Batch:
@@ -150,47 +156,51 @@ class SketchStream:
             if controls is not self._applied:
                 self._batch.heat(0, controls.heat.divisor, controls.heat.spread)
                 self._applied = controls
-            return self._event(self._batch.step()[0], "model")
+            if self._batch.steps == self._taken:  # else Ctrl-C came between a step and its delivery: it is still due
+                self._batch.step()
+            action = self._action(self._batch.actions[0], "model")
+            self._taken = self._batch.steps
+            self._remember(action)
+            self._fed.clear()
+            return action
 
     def events(self) -> list[PenAction]:
         """What a player sends for one step: rows fed since the last step of this drawing, then one new action."""
         with self._lock:
             fed = self._fed.copy()
-            action = next(self)
-            self._fed.clear()
-            return [*fed, action]
+            return [*fed, next(self)]
 
-    def _event(self, record: Any, source: Source) -> PenAction:
+    def _action(self, record: Any, source: Source) -> PenAction:
         drawing, step, x, y, dx, dy, _, pen, ink, last, ended = record.item()
         units = self._checkpoint.stage_units
-        action = PenAction(
+        return PenAction(
             0.0, self.name, self._voice, drawing, step, 0.5 + x / units, 0.5 + y / units, dx, dy,
             ink, PENS[pen], last, ended, source,
         )  # fmt: skip
-        if not step:
-            self._trail.clear()
-            self._fed.clear()
+
+    def _remember(self, action: PenAction) -> None:
+        if not action.step:
+            self._trail = []  # a new list: whoever holds the old one has the old drawing, whole
         self._trail.append(action)
-        return action
 
     def take(self, n: int) -> list[PenAction]:
         """The next n actions."""
-        if n < 0:
-            raise ControlError(f"take({n}): expected a count of at least 0")
-        return [next(self) for _ in range(n)]
+        return [next(self) for _ in range(whole("take", n, 0, 10**9))]
 
     def drawing(self) -> Drawing:
         """An iterator over the rest of this drawing, or over the next where this is over; Jupyter shows it."""
-        trail = self._trail
-        begun = [] if not trail or trail[-1].last else list(trail)
-        return Drawing(self, begun)
+        return Drawing(self)
+
+    @property
+    def trail(self) -> list[PenAction]:
+        """The present drawing's actions so far, drawn and fed; a new list for each drawing."""
+        return self._trail
 
     def restart(self) -> Self:
         """Back to step 0 of the same drawing: the same seed draws it again."""
         with self._lock:
             self._batch.restart(0)
-            self._trail.clear()
-            self._fed.clear()
+            self._begin_trail([])
         return self
 
     def snapshot(self) -> StreamSnapshot:
@@ -202,9 +212,11 @@ class SketchStream:
         """Puts a snapshot back: what followed it then follows it again."""
         with self._lock:
             self._batch.restore(snapshot.batch)
-            self._trail[:] = snapshot.trail
-            self._fed.clear()
+            self._begin_trail([*snapshot.trail])
         return self
+
+    def _begin_trail(self, actions: list[PenAction]) -> None:
+        self._trail, self._fed, self._taken = actions, [], self._batch.steps
 
     def feed(self, strokes: Strokes, *, units: Units = "data") -> list[PenAction]:
         """The human draws: the rows become the model's own past, and the next step goes on from there.
@@ -223,6 +235,10 @@ class SketchStream:
         """
         rows = data_rows(self._checkpoint, strokes, units)
         with self._lock:
+            if self._batch.steps != self._taken:  # drawn, but Ctrl-C kept it from being delivered
+                self._taken = self._batch.steps
+                self._fed.append(self._action(self._batch.actions[0], "model"))
+                self._remember(self._fed[-1])
             before = self._trail[-1] if self._trail and not self._trail[-1].last else None
             begun = before.step + 1 if before else 0
             if before and before.pen is Pen.UP and np.ndim(strokes[0]) == 2:  # polylines
@@ -233,8 +249,16 @@ class SketchStream:
                     f"{len(rows)} rows: {self.name!r} draws at most {self._checkpoint.max_steps} steps and {begun} are "
                     f"drawn; expected at most {max(room, 0)}: simplify the strokes or begin a new drawing"
                 )
-            actions = [self._event(record, "human") for record in self._batch.force(0, rows)]
-            self._fed += actions
+            snapshot = self._batch.snapshot()
+            try:
+                actions = [self._action(record, "human") for record in self._batch.force(0, rows)]
+            except BaseException:  # Ctrl-C: all of it is fed, or nothing
+                self._batch.restore(snapshot)
+                raise
+            self._taken = self._batch.steps
+            for action in actions:
+                self._remember(action)
+            self._fed = [*self._fed, *actions] if begun else [*actions]
             return actions
 
     def log_prob(self, strokes: Strokes, *, units: Units = "data") -> LogProb:

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from .. import backends, sampling
 from ..controls import Controls
-from ..errors import ControlError
 from ..events import PenAction
 from ..models.catalogue import open_model
 from ..models.checkpoint import Checkpoint
 from ..sampling import Convention
+from ..values import whole
 from .sketch import PENS, condition_of
 
 
@@ -106,11 +106,12 @@ class SketchVoices:
     (64,)
     """
 
+    __slots__ = ("_applied", "_backend", "_batch", "_checkpoint", "_controls", "_seed", "_taken", "name")
+
     def __init__(
         self, checkpoint: Checkpoint, label: str | None, n: int, controls: Controls, seed: int, backend: str
     ) -> None:
-        if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= 2**20:
-            raise ControlError(f"{n!r} voices: expected a whole number from 1 to {2**20}")
+        n = whole("voices", n, 1, 2**20)
         self.name = label or checkpoint.name
         self._checkpoint, self._controls, self._seed = checkpoint, controls, seed
         self._backend = backends.load(backend)
@@ -119,6 +120,7 @@ class SketchVoices:
         for k in range(n):
             self._batch.condition(k, condition)
             self._batch.seat(k, seed, k)
+        self._taken = self._batch.steps
         self._heat()
 
     def _heat(self) -> None:
@@ -166,7 +168,11 @@ class SketchVoices:
         """One backend call: one action of every voice."""
         if self._controls is not self._applied:
             self._heat()
-        return Actions(self._batch.step().copy(), self.name, self._checkpoint.stage_units)
+        if self._batch.steps == self._taken:  # else Ctrl-C came between a step and its delivery: it is still due
+            self._batch.step()
+        actions = Actions(self._batch.actions.copy(), self.name, self._checkpoint.stage_units)
+        self._taken = self._batch.steps
+        return actions
 
     def events(self) -> Actions:
         """What a player sends for one step."""
