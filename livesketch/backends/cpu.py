@@ -56,11 +56,15 @@ class CpuBatch(NumpyBatch):
         """What the kernels are compiled for: int16 or float32."""
         return self._weights[0].dtype
 
+    def _sampled(self, override: NDArray[np.float64]) -> tuple[Any, ...]:
+        """What sampling reads and writes, as ``kernels.step`` takes it."""
+        temperature = self.divisor, self.spread
+        return (self._mixtures, *temperature, override, self.actions, self.scale, self.max_steps, self.count)
+
     def warm_up(self) -> None:
         """Runs each kernel once and puts everything back."""
         before = self.snapshot()
         self.step()
-        self.step(density=np.zeros(self._head.shape))
         self.force(0, np.zeros((1, 3)))
         self.restore(before)
         self.count[:] = 0
@@ -77,20 +81,17 @@ class CpuBatch(NumpyBatch):
         density: NDArray[Any] | None = None,
     ) -> NDArray[Any]:
         """``Batch.step``."""
-        override = self._own_uniforms if uniforms is None else uniforms
-        sampled = (
-            self._mixtures, self.divisor, self.spread, override, self.actions, self.scale, self.max_steps, self.count,
-        )  # fmt: skip
+        sampled = self._sampled(self._own_uniforms if uniforms is None else uniforms)
         if steer is None and density is None:
-            kernels.step(*self._weights, *self._state, *sampled)
+            kernels.step(*self._weights, *self._state, *sampled, kernels.BOTH)
             return self.actions
         with self.whole():
-            kernels.update(*self._weights, *self._state)
+            kernels.step(*self._weights, *self._state, *sampled, kernels.UPDATE)
             if steer is not None:
                 steer(self._head)
             if density is not None:
                 density[:] = self._head
-            kernels.act(self.voices, self.given, self._state[-1], *sampled)
+            kernels.step(*self._weights, *self._state, *sampled, kernels.ACT)
         return self.actions
 
     def force(
@@ -98,9 +99,9 @@ class CpuBatch(NumpyBatch):
     ) -> NDArray[Any]:
         """``Batch.force``."""
         out = np.zeros(len(rows), ACTION)
-        one = tuple(array[k : k + 1] for array in self._state)
+        one, sampled = tuple(array[k : k + 1] for array in self._state), self._sampled(self._own_uniforms)
         for i, (dx, dy, lift) in enumerate(rows.tolist()):
-            kernels.update(*self._weights, *one)
+            kernels.step(*self._weights, *one, *sampled, kernels.UPDATE)
             if density is not None:
                 density[i] = self._head[k]
             move = dx / self.scale, dy / self.scale, int(lift)
@@ -109,7 +110,7 @@ class CpuBatch(NumpyBatch):
             )
         if end and density is not None:
             hidden, cell = self.hidden[k].copy(), self.cell[k].copy()
-            kernels.update(*self._weights, *one)
+            kernels.step(*self._weights, *one, *sampled, kernels.UPDATE)
             density[len(rows)] = self._head[k]
             self.hidden[k], self.cell[k] = hidden, cell
         return out

@@ -20,6 +20,7 @@ _LOG: Final = logging.getLogger("livesketch")
 
 UNITS = 32
 WIDTH = 4 * UNITS
+UPDATE, ACT, BOTH = 1, 2, 3
 ROWS = 4
 """Rows of a panel taken per turn; k is padded to a multiple with zero rows."""
 
@@ -52,7 +53,7 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     return decorate
 
 
-@compiled(fastmath=_FMA, inline="always")
+@compiled(fastmath=_FMA)
 def _tanh(x: Any) -> Any:
     x = min(max(x, -_LIMIT), _LIMIT)
     s = x * x
@@ -88,6 +89,13 @@ def _cell(sums: Any, cell: Any, hidden: Any) -> None:
         hidden[u] = o * _tanh(c)
 
 
+@compiled()
+def _copy(values: Any, out: Any) -> None:
+    """``out[:] = values``; that form would compile NumPy's error message about shapes, for seconds."""
+    for k in range(out.shape[0]):
+        out[k] = values[k]
+
+
 @compiled(fastmath=_FMA)
 def _scale(values: Any, scales: Any, out: Any) -> None:
     for k in range(values.shape[0]):
@@ -99,11 +107,13 @@ def _begin(voice: Any, hidden: Any, cell: Any, given: Any, start_hidden: Any, st
     """A finished drawing gives way to step 0 of the next: ``NumpyBatch.restart``."""
     voice["drawing"] += 1
     voice["step"], voice["x"], voice["y"], voice["pen"], voice["done"] = 0, 0.0, 0.0, 0, False
-    hidden[:], cell[:], given[:] = start_hidden, start_cell, token
+    _copy(start_hidden, hidden)
+    _copy(start_cell, cell)
+    _copy(token, given)
 
 
 @compiled(fastmath=_FMA)
-def update(gates: Any, scales: Any, head_w: Any, head_scales: Any, head_b: Any, token: Any, sums: Any, inputs: Any,
+def _update(gates: Any, scales: Any, head_w: Any, head_scales: Any, head_b: Any, token: Any, sums: Any, inputs: Any,
            voices: Any, bias: Any, start_hidden: Any, start_cell: Any, given: Any, hidden: Any, cell: Any,
            head: Any) -> None:  # fmt: skip
     """The cell and the head for every voice; a voice whose drawing is over begins the next first.
@@ -121,16 +131,16 @@ def update(gates: Any, scales: Any, head_w: Any, head_scales: Any, head_b: Any, 
     for p in range(gates.shape[0]):
         first = p * UNITS
         for n in range(count):
-            sums[:] = bias[n, p * WIDTH : (p + 1) * WIDTH]
+            _copy(bias[n, p * WIDTH : (p + 1) * WIDTH], sums)
             _panel(gates[p], inputs[n], sums)
             _cell(sums, cell[n, first : first + UNITS], hidden[n, first : first + UNITS])
     for n in range(count):
         _scale(hidden[n], head_scales, inputs[n])
     for q in range(head_w.shape[0]):
         for n in range(count):
-            sums[:] = head_b[q]
+            _copy(head_b[q], sums)
             _panel(head_w[q], inputs[n], sums)
-            head[n, q * WIDTH : (q + 1) * WIDTH] = sums
+            _copy(sums, head[n, q * WIDTH : (q + 1) * WIDTH])
 
 
 _U32 = np.uint64(0xFFFFFFFF)
@@ -202,14 +212,14 @@ def _move(
 
 
 @compiled()
-def act(voices: Any, given: Any, head: Any, mixtures: Any, divisors: Any, spreads: Any, override: Any, actions: Any,
+def _act(voices: Any, given: Any, head: Any, mixtures: Any, divisors: Any, spreads: Any, override: Any, actions: Any,
         scale: Any, max_steps: Any, count: Any) -> None:  # fmt: skip
     """``sampling.sample`` and the move for every voice, in float64; override (N, 4), or (0, 4) for Philox."""
     u = np.empty(4)
     for n in range(voices.shape[0]):
         voice, row = voices[n], head[n]
         if override.shape[0]:
-            u[:] = override[n]
+            _copy(override[n], u)
         else:
             _philox(voice["step"], voice["voice"], voice["drawing"], voice["key_low"], voice["key_high"], u)
         k = _choose(row, 3, mixtures, divisors[n], u[0])
@@ -232,11 +242,13 @@ def act(voices: Any, given: Any, head: Any, mixtures: Any, divisors: Any, spread
 def step(gates: Any, scales: Any, head_w: Any, head_scales: Any, head_b: Any, token: Any, sums: Any, inputs: Any,
          voices: Any, bias: Any, start_hidden: Any, start_cell: Any, given: Any, hidden: Any, cell: Any, head: Any,
          mixtures: Any, divisors: Any, spreads: Any, override: Any, actions: Any, scale: Any, max_steps: Any,
-         count: Any) -> None:  # fmt: skip
-    """``update`` and ``act`` in one call, which no signal can break off."""
-    update(gates, scales, head_w, head_scales, head_b, token, sums, inputs, voices, bias, start_hidden, start_cell,
-           given, hidden, cell, head)  # fmt: skip
-    act(voices, given, head, mixtures, divisors, spreads, override, actions, scale, max_steps, count)
+         count: Any, phase: Any) -> None:  # fmt: skip
+    """``_update``, ``_act``, or both in one call, which no signal can break off: phase UPDATE, ACT or BOTH."""
+    if phase & UPDATE:
+        _update(gates, scales, head_w, head_scales, head_b, token, sums, inputs, voices, bias, start_hidden, start_cell,
+                given, hidden, cell, head)  # fmt: skip
+    if phase & ACT:
+        _act(voices, given, head, mixtures, divisors, spreads, override, actions, scale, max_steps, count)
 
 
 @compiled()

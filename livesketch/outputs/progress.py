@@ -6,12 +6,17 @@ from typing import TextIO
 
 from ..events import Cue, Event
 from .base import Stage
+from .unblocked import Writer
 
 _PERIOD = 0.1  # seconds between two lines
+_PATIENCE = 0.05  # seconds that close() waits for a stalled terminal
 
 
 class Progress:
-    """Counts finished drawings on a terminal; says nothing where ``file`` is none."""
+    """Counts finished drawings on a terminal; says nothing where ``file`` is none.
+
+    It never waits for the terminal: lines that a stalled one does not take are dropped, and counted in ``dropped``.
+    """
 
     paces = False
     may_drop = True
@@ -21,6 +26,8 @@ class Progress:
         self._done = 0
         self._shown = 0.0
         self._talks = self._file.isatty()
+        self._writer = Writer()
+        self.dropped = 0
         self.errors, self.last_error = 0, ""
 
     def __repr__(self) -> str:
@@ -43,19 +50,21 @@ class Progress:
         """Nothing to lift."""
 
     def close(self) -> None:
-        """Removes the line."""
+        """Removes the line; waits at most 50 ms for a stalled terminal."""
         if self._shown:
-            self._write("\r\x1b[K")
+            self._write("\r\x1b[K", _PATIENCE)
             self._shown = 0.0
+        self._writer.forget()
 
     def _show(self) -> None:
         if self._talks:
             self._shown = time.monotonic()
             self._write(f"\r{self._done} of {self._total} drawings")
 
-    def _write(self, text: str) -> None:
+    def _write(self, text: str, seconds: float = 0.0) -> None:
         try:
-            self._file.write(text)
-            self._file.flush()
+            self._writer.push(self._file, seconds)
+            if not self._writer.put(self._file, text):
+                self.dropped += 1
         except (OSError, ValueError) as err:  # a closed or full terminal is no reason to stop drawing
             self.errors, self.last_error, self._talks = self.errors + 1, str(err), False
