@@ -7,7 +7,9 @@ cannot run here, 130 interrupted, 129 and 143 hung up and terminated (pens up, f
 
 import argparse
 import contextlib
+import io
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -79,7 +81,9 @@ def _draw(args: argparse.Namespace) -> None:
     from .player.performance import draw  # noqa: PLC0415 - likewise
 
     stream = _stream(args)
-    path = args.output or f"{stream.name}.svg"
+    path = (
+        args.output or re.sub(r"[^\w -]", "-", stream.name) + ".svg"
+    )  # the name is the model file's: it names no folder
     output = _svg(args, path)
     drawings = draw(stream, to=[output, Progress(args.number)], n=args.number)
     cut = sum(not drawing.actions[-1].ended for drawing in drawings)
@@ -265,6 +269,9 @@ def _close_stdout() -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; argparse exits by itself with 2 on bad arguments."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no reason to fail
     args = _parser().parse_args(argv)
     try:
         with _terminable():

@@ -15,6 +15,10 @@ class CueMaker:
     place where the next stroke begins, so there ``stroke/begin`` follows the action. ``stroke/end`` follows the action
     that lifts, ends or cuts. A lone point is ``stroke/begin`` and ``stroke/end`` at one place.
 
+    Where a step does not follow the one before it (the stream was restored, or stepped elsewhere), where its move came
+    from is not known, and no line is made up: an open stroke is ended where the pen was, and an inked action begins
+    another at its own point.
+
     >>> import livesketch as ls
     >>> first = ls.sketch("cat", seed=7).feed([[(0, 0), (40, 10)]])[0]
     >>> [getattr(event, "kind", "pen") for event in CueMaker().events(first)]
@@ -30,13 +34,15 @@ class CueMaker:
         """The action with its cues, in the order in which outputs must get them; all due at ``action.at``.
 
         Step 0 or another drawing number begins a drawing; one still open is ended first. A voice joined in the middle
-        of a stroke begins it at the action's own point: where the move came from is not known.
+        of a stroke begins it at the action's own point.
         """
         out: list[Event] = []
-        start = self._start(action)
         before = self._previous
         if before is not None and (action.step == 0 or action.drawing != before.drawing):
             out += self.close(action.at)
+        elif before is not None and not _follows(before, action):
+            out += self._end_stroke(before, action.at)
+        start = self._start(action)
         if not self._in_drawing:
             out.append(_cue("drawing/begin", action, start))
             self._in_drawing = True
@@ -74,7 +80,7 @@ class CueMaker:
         before = self._previous
         if action.step == 0:
             return START
-        if before is not None and (before.drawing, before.step) == (action.drawing, action.step - 1):
+        if before is not None and _follows(before, action):
             return before.x, before.y
         return action.x, action.y
 
@@ -83,6 +89,11 @@ class CueMaker:
             return []
         self._in_stroke = False
         return [_cue("stroke/end", action, (action.x, action.y), at)]
+
+
+def _follows(before: PenAction, action: PenAction) -> bool:
+    """Whether the pen moved from the one action's point straight to the other's."""
+    return not before.last and (before.drawing, before.step + 1) == (action.drawing, action.step)
 
 
 def _cue(kind: CueKind, action: PenAction, place: tuple[float, float], at: float | None = None) -> Cue:

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,11 +26,24 @@ def check_size(path: Path, most: int) -> int:
     return size
 
 
+def permissions(path: str | Path) -> int | None:
+    """The permission bits of the file at ``path``, links followed, 0 where there is none yet; None: it is no file.
+
+    A folder, a device, a pipe or a socket is no file. OSError: it cannot be looked at.
+    """
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116 - Path would be made of it, and "" become "."
+    except FileNotFoundError:
+        return 0
+    return stat.S_IMODE(mode) & 0o777 if stat.S_ISREG(mode) else None
+
+
 @contextmanager
 def replacing(path: str | Path) -> Iterator[BinaryIO]:
     """A binary stream whose contents become the file at ``path`` when the block ends without an exception.
 
-    They are written beside it first, flushed to the disk, and put in its place in one move; a link is followed.
+    They are written beside it first, flushed to the disk, and put in its place in one move; a link is followed, and
+    the permissions of the file that was there are kept.
     What is not a regular file (``/dev/stdout``, a pipe) is written to directly.
 
     Raises:
@@ -39,11 +53,15 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
         raise OutputError(f"{str(path)!r}: a file name cannot hold a NUL character; give another name")
     part: Path | None = None
     try:
+        old = permissions(path)
         target = Path(os.path.realpath(path))
-        regular = target.is_file() or not target.exists()
-        place = target.with_name(f".livesketch-{secrets.token_hex(8)}.part") if regular else target
+        regular = old is not None
+        # The path of what is no file is opened as it was given: /dev/stdout leads to a pipe that has no other name.
+        place = target.with_name(f".livesketch-{secrets.token_hex(8)}.part") if regular else Path(path)
         with place.open("xb" if regular else "wb") as stream:
             part = place if regular else None
+            if old and stat.S_IMODE(place.stat().st_mode) != old:
+                place.chmod(old)
             yield stream
             stream.flush()
             if part is not None:

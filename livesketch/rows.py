@@ -20,17 +20,15 @@ MAX_UNITS: Final = 1e9
 _FORMS: Final = "give stroke-3 rows, shape (n, 3), or a list of polylines, each of shape (k, 2)"
 
 
-def to_rows(strokes: Any, *, origin: bool = True) -> Rows:
+def to_rows(strokes: Any) -> Rows:
     """Stroke-3 rows of strokes given in either form, in the same units.
 
     A numeric array or list of shape (n, 3) is stroke-3. A sequence of arrays or lists of shape (k, 2) is polylines;
-    the last point of each lifts the pen.
+    the last point of each lifts the pen. The first point of the first polyline is where the pen stands, and gives no
+    row; a first polyline of that one point only is the dot (0, 0, 1).
 
     Args:
         strokes: the strokes; numbers only, finite, within ±``MAX_UNITS``, 1 to ``MAX_ROWS`` rows.
-        origin: True: the first point of the first polyline is where the pen stands, and gives no row; a first
-            polyline of that one point only is the dot (0, 0, 1). False: polyline coordinates count from where the
-            pen stands, and the first point gives the row of the move to it. Stroke-3 is not affected.
 
     Raises:
         StrokesError: another form, not finite, lift neither 0 nor 1, too many, or nothing left to draw.
@@ -45,7 +43,7 @@ def to_rows(strokes: Any, *, origin: bool = True) -> Rows:
     if size == 0:
         raise StrokesError(f"the strokes are empty; {_FORMS}")
     _check_count(size)
-    rows = _from_polylines(strokes, origin) if first == 2 else _from_stroke3(strokes)
+    rows = _from_polylines(strokes) if first == 2 else _from_stroke3(strokes)
     rows = rows[1:] if not rows[0].any() else rows
     if not len(rows):
         raise StrokesError("the strokes are only the start point, nothing to draw; give at least one move or lift")
@@ -95,7 +93,7 @@ def _from_stroke3(strokes: Any) -> Rows:
     return rows
 
 
-def _from_polylines(strokes: Any, origin: bool) -> Rows:
+def _from_polylines(strokes: Any) -> Rows:
     parts = []
     total = 0
     for number, line in enumerate(strokes):
@@ -106,10 +104,9 @@ def _from_polylines(strokes: Any, origin: bool) -> Rows:
             raise StrokesError(f"polyline {number} is empty; leave it out, or give it at least one point")
     points = np.concatenate(parts)
     rows = np.zeros((len(points), 3))
-    rows[0, :2] = 0.0 if origin else points[0]
     rows[1:, :2] = np.diff(points, axis=0)
     rows[np.cumsum([len(part) for part in parts]) - 1, 2] = 1.0
-    return rows[1:] if origin and len(parts[0]) > 1 else rows
+    return rows[1:] if len(parts[0]) > 1 else rows
 
 
 def _length(line: Any) -> int:

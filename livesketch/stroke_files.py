@@ -3,10 +3,11 @@
 import io
 import json
 import math
+import os
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -15,11 +16,16 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from .errors import DataError, OutputError, StrokesError
+from .events import Cue, PenAction, Token
 from .files import check_size, replacing
 from .rows import Rows, to_rows
+from .strokes import Drawn, rows_of
 
 MAX_BYTES: Final = 1 << 30
 """Most bytes of a file of strokes, also when unpacked."""
+
+_LISTED: Final = "one drawing alone goes into a list, as in save_strokes(path, [drawing])"
+_EVENTS: Final = (PenAction, Token, Cue)
 
 _UNREADABLE: Final = (
     *(OSError, EOFError, ValueError, TypeError, LookupError, OverflowError, MemoryError, RecursionError),
@@ -29,20 +35,60 @@ _UNREADABLE: Final = (
 
 
 def save_strokes(path: str | Path, drawings: Iterable[Any]) -> None:
-    """Writes drawings, each in a form that ``to_rows`` takes, data units; there may be none.
+    """Writes drawings; there may be none.
+
+    Each may be a drawing as ``draw`` and ``SketchStream.drawing`` give it (what is drawn of it so far), a list of its
+    actions, stroke-3 rows (n, 3), or a list of polylines (k, 2); rows and polylines in data units.
 
     ``.npz`` holds the arrays ``rows`` (total, 3) float32 and ``lengths`` (drawings,) int64. ``.jsonl`` holds one
     drawing a line, ``{"rows": [[dx, dy, lift], ...]}``, at full precision. The same drawings give the same bytes.
 
     Raises:
-        StrokesError: a drawing that ``to_rows`` refuses.
+        StrokesError: something else, of wrong shape, not finite, or with nothing drawn; the message says which one.
         OutputError: another ending than .npz or .jsonl, or the file cannot be written.
     """
+    if not _is_path(path):
+        raise OutputError(f"the path is {path!r:.60} of type {type(path).__name__}; expected a name such as 'cat.npz'")
     write = _WRITERS.get(Path(path).suffix)
     if write is None:
         raise OutputError(f"{path}: strokes are saved as .npz or .jsonl; give such a name")
+    if isinstance(drawings, Drawn):
+        raise StrokesError(f"a {type(drawings).__name__} alone: {_LISTED}")
+    if isinstance(drawings, str | bytes | Mapping) or not hasattr(drawings, "__iter__"):
+        raise StrokesError(f"drawings of type {type(drawings).__name__}; expected a list of drawings")
     with replacing(path) as stream:
-        write(stream, (to_rows(drawing) for drawing in drawings))
+        write(stream, _each(drawings))
+
+
+def _is_path(path: Any) -> bool:
+    return isinstance(path, str | os.PathLike) and isinstance(os.fspath(path), str)
+
+
+def _each(drawings: Iterable[Any]) -> Iterator[Rows]:
+    for number, drawing in enumerate(drawings):
+        try:
+            yield _rows(drawing)
+        except StrokesError as err:
+            hint = f"; {_LISTED}" if _is_part(drawing) else ""
+            raise StrokesError(f"drawing {number}: {err}{hint}") from err
+
+
+def _rows(drawing: Any) -> Rows:
+    acted = isinstance(drawing, Sequence) and len(drawing) and isinstance(drawing[0], _EVENTS)
+    if not acted and not isinstance(drawing, Drawn):
+        return to_rows(drawing)
+    rows = rows_of(drawing)
+    if not len(rows):
+        raise StrokesError("nothing is drawn; leave it out, or draw some of it first")
+    return to_rows(rows)
+
+
+def _is_part(drawing: Any) -> bool:
+    """Whether this is a part of a drawing, one action or one row, as where a drawing was given in place of a list."""
+    row = (
+        isinstance(drawing, Sequence | np.ndarray) and len(drawing) and isinstance(drawing[0], float | int | np.number)
+    )
+    return isinstance(drawing, _EVENTS) or bool(row)
 
 
 def load_strokes(path: str | Path) -> list[Rows]:
@@ -51,6 +97,8 @@ def load_strokes(path: str | Path) -> list[Rows]:
     Raises:
         DataError: the file cannot be read, is damaged, holds something else, or is larger than ``MAX_BYTES``.
     """
+    if not _is_path(path):
+        raise DataError(f"the path is {path!r:.60} of type {type(path).__name__}; expected a name such as 'cat.npz'")
     path = Path(path)
     read = _READERS.get(path.suffix)
     if read is None:

@@ -357,6 +357,35 @@ def test_a_place_that_cannot_be_written_is_an_output_error(tmp_path: Path) -> No
         save_checkpoint(make(), tmp_path / "missing" / "a.safetensors")
 
 
+@pytest.mark.parametrize("name", ["bird.txt", "bird", "bird.gen.json", ".safetensors"])
+def test_a_name_that_would_be_refused_when_opened_is_not_written(tmp_path: Path, name: str) -> None:
+    with pytest.raises(OutputError, match=r"give a name such as .*\.safetensors"):
+        save_checkpoint(make(), tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_capitals_in_the_ending_are_taken(tmp_path: Path) -> None:
+    save_checkpoint(make(), tmp_path / "BIRD.SAFETENSORS")
+    assert same(load_checkpoint(tmp_path / "BIRD.SAFETENSORS"), make())
+
+
+@pytest.mark.parametrize("path", [3, None, b"a.safetensors", ["a.safetensors"]])
+def test_what_is_no_path_is_refused(path: Any) -> None:
+    name = type(path).__name__
+    with pytest.raises(OutputError, match=f"{name}.*expected"):
+        save_checkpoint(make(), path)
+    for read in (load_checkpoint, read_header):
+        with pytest.raises(CheckpointError, match=f"{name}.*expected"):
+            read(path)
+
+
+@pytest.mark.parametrize("checkpoint", [3, None, "cat", {"hidden": 3}])
+def test_what_is_no_checkpoint_is_not_saved(tmp_path: Path, checkpoint: Any) -> None:
+    with pytest.raises(CheckpointError, match=f"{type(checkpoint).__name__}.*expected"):
+        save_checkpoint(checkpoint, tmp_path / "a.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
 # Sound files
 
 

@@ -155,7 +155,7 @@ def test_play_sends_osc_draws_in_the_terminal_and_writes_the_file(here, model):
     assert ET.parse(here / "d.svg").getroot().get("width") == "210mm"
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_interrupted_in_the_middle_the_file_is_complete(here, model, number, code):
     args = [*COMMAND, "play", model, "--rate", "100", "--quiet", "-o", "cut.svg", "--seed", "3"]
     with subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=here) as process:
@@ -213,3 +213,71 @@ def test_results_can_be_piped_into_a_closed_reader(model, here):
 def test_module_and_version():
     done = run("--version")
     assert done.stdout.startswith("livesketch 0.")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("args", [["models"], ["draw", "{model}", "-o", "p.svg"]])
+def test_results_that_cannot_be_written_are_told(here, model, args):
+    command = [*COMMAND, *(arg.format(model=model) for arg in args)]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert done.returncode == 4
+    assert "standard output" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_closed_streams_do_no_harm(here, model):
+    for redirect in (">&-", "2>&-", "2>/dev/full"):
+        line = f"{sys.executable} -m livesketch play {model} --seconds 0.3 --rate 300 -o closed.svg {redirect}"
+        done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, (redirect, done.stderr)
+        assert "Traceback" not in done.stderr
+        assert ET.parse(here / "closed.svg").getroot().tag.endswith("svg")
+        (here / "closed.svg").unlink()
+
+
+@pytest.mark.parametrize("seconds", ["inf", "1e300"])
+def test_endless_seconds_last_until_it_is_interrupted(here, model, seconds):
+    command = [*COMMAND, "play", model, "--seconds", seconds, "--rate", "500", "--quiet", "-o", "long.svg"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while not (here / "long.svg").exists():
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        assert "Traceback" not in process.communicate(timeout=20)[1]
+    assert process.returncode == 130
+
+
+def test_an_interruption_while_it_still_loads_is_an_interruption(model):
+    codes = []
+    for delay in (0.15, 0.25, 0.35, 0.5, 2.5):
+        command = [*COMMAND, "play", model, "--quiet", "--seconds", "5"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            time.sleep(delay)
+            process.send_signal(signal.SIGINT)
+            err = process.communicate(timeout=20)[1]
+        assert "IMPORTANT" not in err
+        assert process.returncode != 0  # before the program begins, Python itself is ended in its own way
+        codes.append(process.returncode)
+    assert 130 in codes
+
+
+def test_a_page_can_go_to_standard_output(model):
+    done = run("draw", model, "--seed", "1", "-o", "/dev/stdout")
+    assert ET.fromstring(done.stdout).get("width") == "210mm"
+    assert "seed 1" in done.stderr
+
+
+def test_a_model_file_does_not_choose_where_the_page_goes(here, capsys):
+    save_checkpoint(small_checkpoint(name="../../outside/x"), here / "m.safetensors")
+    assert cli.main(["draw", "m.safetensors", "--seed", "1"]) == 0
+    assert [path.name for path in here.iterdir() if path.suffix == ".svg"] == ["------outside-x.svg"]
+
+
+def test_a_terminal_that_cannot_show_a_name_is_no_failure(here, model):
+    done = subprocess.run(
+        [*COMMAND, "draw", model, "-o", "猫.svg"], capture_output=True, timeout=60, check=False,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (here / "猫.svg").exists()

@@ -11,17 +11,18 @@ PACKAGE = REPO / "livesketch"
 
 # events <- sampling <- models <- streams <- player <- cli. Backends know no events, outputs know no models, and neither
 # knows the other. What every part may import besides itself:
-GROUND = {"errors", "files"}
+GROUND = {"errors", "values", "files"}
 EVENTS = GROUND | {"events"}
 STROKES = {"rows", "stroke_files", "cues", "strokes"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
+    "values": {"errors"},
     "files": {"errors"},
     "events": {"errors"},
     "rows": GROUND,
-    "stroke_files": GROUND | {"rows"},
     "cues": EVENTS,
-    "strokes": EVENTS | {"rows", "stroke_files", "cues"},
+    "strokes": EVENTS | {"rows", "cues"},
+    "stroke_files": EVENTS | {"rows", "strokes"},
     "paper": GROUND,
     "sampling": EVENTS,
     "controls": EVENTS | {"sampling"},
@@ -37,8 +38,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": {"*"},
     "__main__": {"*"},
 }
-ORDER = ["errors", "files", "events", "rows", "stroke_files", "cues", "strokes", "paper", "sampling", "controls"]
-ORDER += ["data", "models", "backends", "outputs", "inputs", "streams", "training", "player"]
+ORDER = ["errors", "values", "files", "events", "rows", "cues", "strokes", "stroke_files", "paper", "sampling"]
+ORDER += ["controls", "data", "models", "backends", "outputs", "inputs", "streams", "training", "player"]
 
 
 @dataclass(frozen=True)

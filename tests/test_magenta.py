@@ -357,6 +357,23 @@ def test_what_gen_json_cannot_hold_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "b.gen.json").exists()
 
 
+@pytest.mark.parametrize("name", ["bird.txt", "bird", "bird.safetensors"])
+def test_a_name_that_would_be_refused_when_opened_is_not_written(tmp_path: Path, name: str) -> None:
+    with pytest.raises(OutputError, match=r"give a name such as .*\.gen\.json"):
+        export_magenta(own(), tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_wrong_types_are_refused(tmp_path: Path) -> None:
+    for path in (3, None, b"a.gen.json"):
+        with pytest.raises(OutputError, match=f"{type(path).__name__}.*expected"):
+            export_magenta(own(), path)  # type: ignore[arg-type]
+        with pytest.raises(CheckpointError, match=f"{type(path).__name__}.*expected"):
+            import_magenta(path)  # type: ignore[arg-type]
+    with pytest.raises(CheckpointError, match=r"str.*expected"):
+        export_magenta("cat", tmp_path / "a.gen.json")  # type: ignore[arg-type]
+
+
 # The official files
 
 

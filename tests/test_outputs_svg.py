@@ -2,6 +2,8 @@
 
 import errno
 import os
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -241,3 +243,70 @@ def test_a_pipe_gets_the_page_once(tmp_path: Path) -> None:
 def test_options_that_cannot_be(tmp_path: Path, wrong: dict[str, str]) -> None:
     with pytest.raises(ControlError, match=r"expected|leave no room"):
         svg(tmp_path / "cat.svg", **wrong)  # type: ignore[arg-type]
+
+
+def test_voices_and_first_drawings_are_in_the_metadata(tmp_path: Path) -> None:
+    output = svg(tmp_path / "cat.svg")
+    output.open("cat", 4, STAGE)
+    for voice, number in ((2, 5), (0, 5), (1, 5), (0, 6)):
+        draw(output, voice=voice, drawing=number)
+    output.open("pig", 4, Stage("pig", 8, 90.0))
+    for voice, number in ((3, 1), (0, 2)):
+        draw(output, name="pig", voice=voice, drawing=number)
+    output.open("dog", 1, Stage("dog", 9, 90.0))
+    draw(output, name="dog", drawing=3)
+    output.close()
+    plays = ET.fromstring((tmp_path / "cat.svg").read_bytes()).iter("{urn:livesketch:1}play")
+    assert [(play.get("voice"), play.get("drawing")) for play in plays] == [("0-2", "5"), ("0 3", "2 1"), ("0", "3")]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /dev/stdout as a link into /proc")
+@pytest.mark.parametrize("path", ["-", "/dev/stdout"])
+def test_standard_output_into_a_pipe(path: str) -> None:
+    code = (
+        "import sys; from livesketch.outputs.svg import svg; from made_events import *; print('x', end='');"
+        f"out = svg({path!r}); out.open('cat', 1, STAGE); [out.send(a) for a in drawing(16)]; out.tick(9.0);"
+        "sys.stdout.flush(); out.close(); out.close()"
+    )
+    here = Path(__file__).resolve().parent
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        check=True,
+        env={"PYTHONPATH": f"{here}:{here.parent}"},
+        timeout=60,
+    )
+    assert done.stdout.startswith(b"x<?xml")
+    assert len(read_paths(done.stdout[1:].decode())) == 2
+
+
+def test_no_standard_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    output = svg("-")
+    output.open("cat", 1, STAGE)
+    with pytest.raises(OutputError, match="standard output: cannot be written"):
+        output.close()
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o644])
+def test_permissions_of_a_replaced_file_stay(tmp_path: Path, mode: int) -> None:
+    file = tmp_path / "cat.svg"
+    file.write_text("old")
+    file.chmod(mode)
+    output = svg(file)
+    draw(output)
+    output.close()
+    assert file.stat().st_mode & 0o777 == mode
+    assert paths(file) == 2
+
+
+@pytest.mark.parametrize("wrong", [None, 3, True, b"cat.svg"], ids=str)
+def test_paths_that_are_none(wrong: object) -> None:
+    with pytest.raises(OutputError, match="expected the name of a file"):
+        svg(wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("wrong", [None, True, 3, [None], ["black", 3]], ids=str)
+def test_colors_that_are_none(tmp_path: Path, wrong: object) -> None:
+    with pytest.raises(ControlError, match=r"color .*: expected a name"):
+        svg(tmp_path / "cat.svg", color=wrong)  # type: ignore[arg-type]

@@ -8,10 +8,11 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from made_events import STAGE, action, drawing, end, played
 
-from livesketch.errors import ControlError
+from livesketch.errors import ControlError, OutputError
 from livesketch.events import Cue, Event, Pen, PenAction, Token
 from livesketch.outputs.raster import Raster, clipped
 from livesketch.outputs.terminal import TerminalOutput, terminal
@@ -118,7 +119,7 @@ def test_the_cursor_is_hidden_once_and_comes_back(monkeypatch: pytest.MonkeyPatc
     text = file.getvalue()
     assert (text.count("\x1b[?25l"), text.count("\x1b[?25h")) == (1, 1)
     assert text.endswith("\x1b[?25h")
-    assert calls == [("register", output.close), ("unregister", output.close)]
+    assert calls == [("register", output._screen.close), ("unregister", output._screen.close)]
 
 
 def test_what_comes_after_close_does_not_draw_over_the_picture() -> None:
@@ -315,11 +316,21 @@ def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"width": 3}, {"height": 0}, {"width": 10**9}, {"width": 8.5}, {"height": "9"}], ids=str
+    "wrong", [{"width": 3}, {"height": 0}, {"width": 10**9}, {"width": 8.5}, {"height": "9"}, {"width": True}], ids=str
 )
 def test_sizes_that_cannot_be(wrong: dict[str, int]) -> None:
     with pytest.raises(ControlError, match="expected 4 to 1000"):
         terminal(**wrong)
+
+
+def test_sizes_of_numpy() -> None:
+    assert repr(terminal(io.StringIO(), np.int64(40), np.uint8(12))).startswith("<terminal 40 x 12,")
+
+
+@pytest.mark.parametrize("wrong", [3, True, "/dev/tty", io.BytesIO()], ids=str)
+def test_files_that_are_none(wrong: object) -> None:
+    with pytest.raises(OutputError, match="expected a text stream; try"):
+        terminal(wrong)  # type: ignore[arg-type]
 
 
 def test_the_golden_picture(golden) -> None:  # type: ignore[no-untyped-def]

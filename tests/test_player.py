@@ -291,11 +291,11 @@ def test_outputs_are_closed_where_one_cannot_be_opened(model):
             raise ls.OutputError("the door is shut; expected it open; try the handle")
 
     recorder, kept = ls.Recorder(), ls.Recorder()
-    ls.play(ls.sketch(model), to=kept, rate=500, name="cat")
+    first = ls.play(ls.sketch(model), to=kept, rate=500, name="cat")
     with pytest.raises(ls.OutputError):
         ls.play(ls.sketch(model), to=[kept, recorder, Shut()], name="cat")
-    assert (recorder.closes, kept.closes) == (1, 1)
-    assert not ls.players()
+    assert (recorder.closes, kept.closes) == (1, 0)
+    assert ls.players() == {"cat": first}  # the old one plays on
     with pytest.raises(ls.OutputError):
         ls.draw(ls.sketch(model), to=[recorder, Shut()])
     assert recorder.closes == 2
@@ -361,3 +361,114 @@ def test_nothing_is_printed_into_the_prompt(model, capfd):
     ls.play(ls.sketch(model, seed=7), to=Bad(), rate=5000, then="stop").wait(5)
     out, err = capfd.readouterr()
     assert (out, err) == ("", "")
+
+
+def test_an_output_belongs_to_one_player(model):
+    shared = ls.Recorder()
+    ls.play(ls.sketch(model), to=[shared, shared], rate=500, name="a")
+    with pytest.raises(ls.ControlError, match="in use by the player 'a'"):
+        ls.play(ls.sketch(model), to=shared, name="b")
+    ls.hush()
+    assert (len(shared.opens), shared.closes) == (1, 1)
+
+
+@pytest.mark.parametrize("act", ["players", "hush", "play", "stop"])
+def test_an_output_may_call_what_a_performer_types(model, act):
+    """From within a player's thread nothing waits, so that nothing can wait for itself."""
+    acts = {
+        "players": ls.players,
+        "hush": ls.hush,
+        "play": lambda: ls.play(ls.sketch(model, seed=2), name="own", to=new, rate=2000),
+        "stop": lambda: [player.stop() for player in ls.players().values()],
+    }
+    slowest = []
+
+    class Acts(ls.Recorder):
+        def send(self, event):
+            super().send(event)
+            if len(self.events) == 9:
+                began = time.monotonic()
+                acts[act]()
+                slowest.append(time.monotonic() - began)
+
+    new, outputs = ls.Recorder(), [Acts(), Acts()]
+    ls.play(ls.sketch(model, seed=1), to=outputs[0], name="own", rate=2000)
+    ls.play(ls.sketch(model, seed=1), to=outputs[1], name="other", rate=2000)
+    wait_for(lambda: slowest)
+    assert max(slowest) < 1
+    ls.hush()
+    assert [output.closes for output in outputs] == [1, 1]
+
+
+def test_a_swap_waits_for_the_old_one_before_it_sends(model):
+    """Kept outputs get the old one's lift before anything of the new one, and are in one thread at a time."""
+    inside, worst = [0], [0]
+
+    class Watched(ls.Recorder):
+        def send(self, event):
+            inside[0] += 1
+            worst[0] = max(worst[0], inside[0])
+            time.sleep(0.002)
+            super().send(event)
+            inside[0] -= 1
+
+    output = Watched()
+    for seed in range(15):
+        ls.play(ls.sketch(model, seed=seed), to=output, name="cat", rate=3000)
+        time.sleep(0.01)
+    ls.hush()
+    assert worst[0] == 1
+    open_strokes = 0
+    for event in output.events:
+        if isinstance(event, ls.Cue):
+            open_strokes += {"stroke/begin": 1, "stroke/end": -1}.get(event.kind, 0)
+            assert open_strokes in (0, 1)
+            assert event.kind not in ("swap", "hush") or not open_strokes
+    assert output.closes == 1
+
+
+def test_outputs_are_ticked_while_a_slow_player_waits(stream):
+    recorder = ls.Recorder()
+    player = ls.play(stream, to=recorder, rate=1, clock=Clocked())
+    wait_for(lambda: player.stats().steps >= 3)
+    player.stop()
+    gaps = [b - a for a, b in itertools.pairwise(recorder.ticks)]
+    assert max(gaps) <= 0.05
+    assert recorder.ticks[-1] > 2
+
+
+def test_a_new_rate_moves_the_wait_and_makes_no_step_of_its_own(stream):
+    moments = [0.5, 0.25, 0.125]
+
+    class Turning(clocks.OfflineClock):
+        def wait_until(self, due, woken):
+            super().wait_until(due, woken)
+            if self.now() > 10.3 and moments:
+                moments.pop()
+                player.rate = 0.1 + 0.001 * len(moments)
+
+    recorder, ready = ls.Recorder(), threading.Event()
+    clock = Turning()
+    original = clock.wait_until
+    clock.wait_until = lambda due, woken: ready.wait(5) and original(due, woken)
+    player = ls.play(stream, to=recorder, rate=0.1, clock=clock)
+    ready.set()
+    wait_for(lambda: player.stats().steps >= 3)
+    player.stop()
+    due = [a.at for a in actions(recorder)]
+    assert due[0] == 0
+    assert due[1] == pytest.approx(10)
+    assert due[2] == pytest.approx(20, abs=0.2)
+
+
+def test_an_output_that_sets_the_pace_is_not_late(stream):
+    class Plotter(ls.Recorder):
+        paces = True
+
+        def send(self, event):
+            super().send(event)
+            time.sleep(0.01)
+
+    player = ls.play(stream, to=Plotter(), rate=1000, then="stop")
+    assert player.wait(10)
+    assert (player.stats().late_worst, player.stats().skipped) == (0, 0)

@@ -1,5 +1,6 @@
 """SketchStream and SketchVoices: what a performer holds."""
 
+import itertools
 import math
 
 import numpy as np
@@ -321,3 +322,57 @@ def test_numpy_numbers_are_numbers_and_text_is_not(model):
             stream.temperature = bad
     with pytest.raises(ls.ControlError):
         stream.take("3")
+
+
+def test_a_snapshot_of_another_stream_is_refused_and_changes_nothing(model):
+    stream = ls.sketch(model, seed=1)
+    stream.take(3)
+    for other in (
+        ls.sketch(model, seed=2),
+        ls.sketch(model, seed=1, voice=4),
+        ls.sketch(model, seed=1, backend="reference"),
+    ):
+        with pytest.raises(ls.ControlError, match="expected one of this stream"):
+            stream.restore(other.snapshot())
+    with pytest.raises(ls.ControlError):
+        stream.restore("yesterday")
+    assert next(stream).step == 3
+
+
+def test_a_snapshot_holds_what_was_fed_and_not_yet_sent(model):
+    stream = ls.sketch(model, seed=1)
+    stream.feed(SQUARE)
+    snapshot = stream.snapshot()
+    first = stream.events()
+    assert [a.source for a in first] == ["human"] * 5 + ["model"]
+    assert stream.restore(snapshot).events() == first
+
+
+def test_stepping_and_feeding_from_two_threads_keeps_one_order(model):
+    import threading
+
+    stream, seen, stop = ls.sketch(model, seed=5, temperature=1.0), [], threading.Event()
+
+    def play():
+        while not stop.is_set():
+            seen.extend(stream.events())
+
+    thread = threading.Thread(target=play)
+    thread.start()
+    for _ in range(60):
+        stream.temperature = 0.9
+        stream.feed([[[0, 0], [5, 5], [9, 2]]])
+        stop.wait(0.002)
+    stop.set()
+    thread.join()
+    assert any(action.source == "human" for action in seen)
+    for a, b in itertools.pairwise(seen):
+        assert (b.drawing, b.step) == ((a.drawing + 1, 0) if a.last else (a.drawing, a.step + 1))
+
+
+def test_voices_take_a_new_temperature_all_together(model):
+    choir = ls.voices(model, 4, seed=1)
+    choir.temperature = 0.2
+    choir.convention = "paper"
+    choir.step()
+    assert choir._batch.divisor.tolist() == [0.2] * 4

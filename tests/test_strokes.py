@@ -18,15 +18,9 @@ from livesketch import rows as rows_module
 from livesketch import stroke_files
 from livesketch.errors import DataError, OutputError, StrokesError
 from livesketch.events import Cue, Event, Pen, PenAction, Token
-from livesketch.strokes import (
-    CueMaker,
-    PolylineBuilder,
-    load_strokes,
-    save_strokes,
-    to_polylines,
-    to_rows,
-    to_stroke3,
-)
+from livesketch.streams.drawing import Drawing
+from livesketch.stroke_files import load_strokes, save_strokes
+from livesketch.strokes import CueMaker, Drawn, PolylineBuilder, to_polylines, to_rows, to_stroke3
 
 UNITS = 100.0
 SQUARE = [[10.0, 0.0, 0.0], [0.0, 10.0, 0.0], [-10.0, 0.0, 1.0], [5.0, 5.0, 0.0], [1.0, 1.0, 1.0]]
@@ -169,11 +163,6 @@ def test_polylines_put_their_first_point_at_the_origin() -> None:
     assert to_rows(lines).tolist() == [[10, 0, 0], [0, 10, 1], [-50, -60, 1], [-10, -10, 0], [1, 2, 1]]
 
 
-def test_polylines_may_count_from_where_the_pen_stands() -> None:
-    assert to_rows([[[5, 6], [7, 8]]], origin=False).tolist() == [[5, 6, 0], [2, 2, 1]]
-    assert to_rows([[[0, 0], [7, 8]]], origin=False).tolist() == [[7, 8, 1]]
-
-
 def test_a_leading_single_point_is_a_dot_at_the_origin() -> None:
     assert to_rows([[[5, 6]]]).tolist() == [[0, 0, 1]]
     assert to_rows([[[5, 6]], [[6, 6], [7, 7]]]).tolist() == [[0, 0, 1], [1, 0, 0], [1, 1, 1]]
@@ -272,7 +261,98 @@ def test_polylines_and_rows_agree(rows: NDArray[np.float32]) -> None:
     rows[-1, 2] = 1
     rows[0, 0] = 5  # a first move too small for a stage coordinate would be a second start point
     lines = [line * UNITS for line in to_polylines(play(rows))]
-    assert np.allclose(to_rows(lines, origin=True), rows, atol=1e-2)
+    assert np.allclose(to_rows(lines), rows, atol=1e-2)
+
+
+class Source:
+    """Stands for a stream: one drawing, action by action."""
+
+    def __init__(self, actions: list[PenAction]) -> None:
+        self.rest = iter(actions)
+        self.trail: list[PenAction] = []
+
+    def __next__(self) -> PenAction:
+        self.trail.append(next(self.rest))
+        return self.trail[-1]
+
+
+def begun(rows: Any, steps: int | None = None, **how: Any) -> Drawing:
+    """A drawing of which so many steps are drawn; None: all."""
+    actions = play(rows, **how)
+    drawing = Drawing(Source(actions))
+    for _ in range(len(actions) if steps is None else steps):
+        next(drawing)
+    return drawing
+
+
+def test_a_finished_drawing_gives_all_that_it_holds() -> None:
+    drawing = begun(SQUARE)
+    assert isinstance(drawing, Drawn)
+    assert list(drawing) == []
+    assert to_stroke3(drawing).tolist() == SQUARE
+    assert [line.tolist() for line in to_polylines(drawing)] == [line.tolist() for line in to_polylines(play(SQUARE))]
+
+
+def test_an_unfinished_drawing_gives_what_is_drawn_and_is_not_advanced() -> None:
+    drawing = begun(SQUARE, 2)
+    assert to_stroke3(drawing).tolist() == SQUARE[:2]
+    assert [len(line) for line in to_polylines(drawing)] == [3]
+    assert len(drawing.actions) == 2
+    assert to_stroke3(begun(SQUARE, 0)).shape == (0, 3)
+    assert to_polylines(begun(SQUARE, 0)) == []
+
+
+def test_a_generator_of_actions_is_taken() -> None:
+    assert to_stroke3(action for action in play(SQUARE)).tolist() == SQUARE
+
+
+@pytest.mark.parametrize("what", [to_stroke3, to_polylines])
+@pytest.mark.parametrize(
+    ("given_actions", "words"),
+    [
+        (3, "int"),
+        (None, "NoneType"),
+        ("abc", "str"),
+        (b"abc", "bytes"),
+        ([1, 2], "item 0 is of type int"),
+        ((value for value in (1, 2)), "item 0 is of type int"),
+        ([*play(SQUARE), None], "item 6 is of type NoneType"),
+        (np.array(SQUARE), "item 0 is of type ndarray"),
+        ({"a": 1}, "item 0 is of type str"),
+        ([begun(SQUARE)], "item 0 is of type Drawing.*one at a time"),
+        ([play(SQUARE)], "item 0 is of type list"),
+        (play(SQUARE)[0], "PenAction"),
+    ],
+)
+def test_what_holds_no_events_is_refused(what: Callable[[Any], Any], given_actions: Any, words: str) -> None:
+    with pytest.raises(StrokesError, match=words) as caught:
+        what(given_actions)
+    assert "expected" in str(caught.value)
+
+
+def test_an_object_whose_actions_are_none_is_refused() -> None:
+    class Odd:
+        actions = 5
+
+    for what in (to_stroke3, to_polylines):
+        with pytest.raises(StrokesError, match="Odd"):
+            what(Odd())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("before", "after"), [((0, 3), (1, 3)), ((0, 2), (0, 2)), ((0, 1), (2, 3)), ((0, 3), (1, 2))])
+def test_where_steps_are_missing_no_false_line_is_drawn(before: tuple[int, int], after: tuple[int, int]) -> None:
+    actions = play(SQUARE)
+    taken = actions[slice(*before)] + actions[slice(*after)]
+    lines = [line.tolist() for line in to_polylines(taken)]
+    first, second = (to_polylines(actions[slice(*part)]) for part in (before, after))
+    assert lines == [line.tolist() for line in first + second]
+
+
+def test_a_builder_draws_no_line_into_another_drawing() -> None:
+    builder = PolylineBuilder()
+    builder.add(play(SQUARE)[0])
+    builder.add(play(SQUARE, drawing=1)[1])
+    assert builder.polylines == [[(0.5, 0.5), (0.6, 0.5)], [(0.6, 0.6)]]
 
 
 def test_a_builder_shows_the_line_while_it_grows() -> None:
@@ -363,6 +443,70 @@ def test_joined_in_the_middle_the_stroke_begins_at_the_action() -> None:
     assert all(round(event.x, 6) == 0.6 for event in events if isinstance(event, Cue))
 
 
+@pytest.mark.parametrize(("first", "then"), [((0, 2), (4, 5)), ((0, 1), (2, 3)), ((0, 3), (1, 2)), ((0, 2), (1, 2))])
+def test_after_a_gap_the_stroke_ends_where_the_pen_was_and_another_begins_at_the_action(
+    first: tuple[int, int], then: tuple[int, int]
+) -> None:
+    rows = [[1, 0, 0], [2, 0, 0], [4, 0, 0], [8, 0, 0], [16, 0, 0]]
+    before, after = play(rows)[slice(*first)], play(rows)[slice(*then)]
+    got = cued(before + after)
+    new = got[len(cued(before)) :]
+    assert kinds(new) == ["stroke/end", "stroke/begin", f"pen {after[0].step}"]
+    end, begin = (event for event in new if isinstance(event, Cue))
+    assert (end.x, end.y, end.step) == (before[-1].x, before[-1].y, before[-1].step)
+    assert (begin.x, begin.y, begin.step) == (after[0].x, after[0].y, after[0].step)
+    assert end.at == begin.at == after[0].at
+
+
+def test_end_after_a_gap_adds_no_stroke() -> None:
+    actions = play([[1, 0, 0], [2, 0, 0], [4, 0, 0]])
+    assert kinds(cued([actions[0], actions[3]])) == [
+        "drawing/begin", "stroke/begin", "pen 0", "stroke/end", "pen 3", "drawing/end",
+    ]  # fmt: skip
+
+
+def test_a_drawing_taken_up_again_after_its_end_begins_again_at_the_action() -> None:
+    actions = play([[1, 0, 0], [2, 0, 0], [4, 0, 0]])
+    again = cued([*actions, actions[1]])[len(cued(actions)) :]
+    assert kinds(again) == ["drawing/begin", "stroke/begin", "pen 1"]
+    assert all((event.x, event.y) == (actions[1].x, actions[1].y) for event in again if isinstance(event, Cue))
+
+
+@given(drawings, st.lists(st.tuples(st.integers(0, 41), st.integers(1, 6), st.integers(0, 1)), min_size=1, max_size=8))
+def test_cues_alternate_whatever_is_left_out_or_repeated(
+    rows: NDArray[np.float32], parts: list[tuple[int, int, int]]
+) -> None:
+    made = [play(rows, drawing=number) for number in (0, 1)]
+    taken = [action for start, length, number in parts for action in made[number][start : start + length]]
+    maker = CueMaker()
+    events = [event for action in taken for event in maker.events(action)] + maker.close(9.0)
+    assert [event for event in events if isinstance(event, PenAction)] == taken
+    open_now: list[str] = []
+    lines: list[list[tuple[float, float]]] = []
+    for event in events:
+        if isinstance(event, PenAction):
+            if event.pen is not Pen.END:
+                assert open_now == (["drawing", "stroke"] if event.ink else ["drawing"])
+            if event.ink and (event.x, event.y) != lines[-1][-1]:
+                lines[-1].append((event.x, event.y))
+        elif isinstance(event, Cue):
+            what, _, does = event.kind.partition("/")
+            if does == "begin":
+                assert open_now == ([] if what == "drawing" else ["drawing"])
+                open_now.append(what)
+                if what == "stroke":
+                    lines.append([(event.x, event.y)])
+            else:
+                assert open_now.pop() == what
+    assert open_now == []
+    builder = PolylineBuilder()
+    for action in taken:
+        builder.add(action)
+    assert lines == [
+        [point for at, point in enumerate(line) if not at or point != line[at - 1]] for line in builder.polylines
+    ]
+
+
 @given(drawings, st.booleans())
 def test_cues_are_balanced_and_match_the_polylines(rows: NDArray[np.float32], cut: bool) -> None:
     actions = play(rows, cut=cut)
@@ -399,6 +543,55 @@ def test_saved_drawings_come_back(
 def test_polylines_are_saved_as_rows(tmp_path: Path) -> None:
     save_strokes(tmp_path / "a.jsonl", [[[[0, 0], [1.5, 2]]]])
     assert (tmp_path / "a.jsonl").read_text() == '{"rows":[[1.5,2.0,1]]}\n'
+
+
+@pytest.mark.parametrize("ending", [".npz", ".jsonl"])
+def test_drawings_actions_and_rows_may_be_saved_together(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"a{ending}"
+    half = begun(SQUARE, 2)
+    save_strokes(path, [begun(SQUARE), play(SQUARE), tuple(cued(play(SQUARE))), half, SQUARE, [[(0, 0), (1, 2)]]])
+    assert [rows.tolist() for rows in load_strokes(path)] == [SQUARE] * 3 + [SQUARE[:2], SQUARE, [[1, 2, 1]]]
+    assert len(half.actions) == 2
+    save_strokes(path, (begun(SQUARE) for _ in range(2)))
+    assert [rows.tolist() for rows in load_strokes(path)] == [SQUARE] * 2
+
+
+def test_actions_are_saved_at_full_precision(tmp_path: Path) -> None:
+    save_strokes(tmp_path / "a.jsonl", [play([[0.1, 1 / 3, 1]])])
+    assert load_strokes(tmp_path / "a.jsonl")[0].tolist() == [[0.1, 1 / 3, 1]]
+
+
+@pytest.mark.parametrize(
+    ("given_drawings", "words"),
+    [
+        (3, "int"),
+        (None, "NoneType"),
+        ("abc", "str"),
+        (b"abc", "bytes"),
+        ({"cat": SQUARE}, "dict"),
+        (begun(SQUARE), "Drawing alone.*goes into a list"),
+        (play(SQUARE), "drawing 0.*PenAction.*goes into a list"),
+        (np.array(SQUARE), "drawing 0.*goes into a list"),
+        ([SQUARE, 3], "drawing 1"),
+        ([SQUARE, begun(SQUARE, 0)], "drawing 1.*nothing"),
+        ([play(np.zeros((0, 3)))], "drawing 0.*nothing"),
+        ([play(SQUARE) + play(SQUARE, drawing=1)], "drawing 0.*2 drawings"),
+        ([[*play(SQUARE), 5]], "drawing 0: item 6 is of type int"),
+    ],
+)
+def test_what_are_no_drawings_is_refused_and_nothing_written(tmp_path: Path, given_drawings: Any, words: str) -> None:
+    with pytest.raises(StrokesError, match=words):
+        save_strokes(tmp_path / "a.npz", given_drawings)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("path", [3, None, b"a.npz", ["a.npz"]])
+def test_what_is_no_path_is_refused(path: Any) -> None:
+    name = type(path).__name__
+    with pytest.raises(OutputError, match=f"{name}.*expected"):
+        save_strokes(path, [SQUARE])
+    with pytest.raises(DataError, match=f"{name}.*expected"):
+        load_strokes(path)
 
 
 @pytest.mark.parametrize("ending", [".npz", ".jsonl"])

@@ -6,6 +6,7 @@ shapes are those of ``checks.shapes_of``.
 """
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from ..errors import CheckpointError, UnsupportedModelError
+from ..errors import CheckpointError, OutputError, UnsupportedModelError
 from ..files import check_size, replacing
 from .checks import check, check_shapes, check_storage, check_weights, info_from, info_values, shapes_of
 from .fields import Fields, parse_json
@@ -48,14 +49,15 @@ _DTYPES: Final = {"I16": "int16", "F16": "float16", "F32": "float32"}
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: str | Path) -> None:
-    """Writes one file; the same checkpoint gives the same bytes.
+    """Writes one ``.safetensors`` file; the same checkpoint gives the same bytes.
 
     Raises:
-        CheckpointError: a field or tensor that ``load_checkpoint`` would refuse.
-        OutputError: the file cannot be written.
+        CheckpointError: no checkpoint, or a field or tensor that ``load_checkpoint`` would refuse.
+        OutputError: another ending, by which the file would not be known for a model; or it cannot be written.
     """
     from safetensors.numpy import save  # noqa: PLC0415 - loaded when first used
 
+    check_target(checkpoint, path, ".safetensors")
     check(checkpoint, str(path))
     tensors = sorted(checkpoint.tensors.items())
     values = {"format": FORMAT, **info_values(checkpoint), "scales": {name: tensor.scale for name, tensor in tensors}}
@@ -69,6 +71,30 @@ def save_checkpoint(checkpoint: Checkpoint, path: str | Path) -> None:
     arrays = {name: np.ascontiguousarray(tensor.values) for name, tensor in tensors}
     with replacing(path) as stream:
         stream.write(save(arrays, {_KEY: text}))
+
+
+def check_target(checkpoint: Any, path: Any, ending: str) -> None:
+    """Refuses what is no checkpoint, and names under which a model could not be opened, before anything is written.
+
+    Raises:
+        CheckpointError: no checkpoint.
+        OutputError: no path, or its last suffix is not that of ``ending``, such as ``.gen.json``.
+    """
+    example = f"bird{ending}"
+    if not is_path(path):
+        raise OutputError(f"the path is {path!r:.60} of type {type(path).__name__}; expected a name such as {example}")
+    if Path(path).suffix.lower() != Path(example).suffix:
+        raise OutputError(f"{path}: a model of this kind is known by its ending; give a name such as {example}")
+    if not isinstance(checkpoint, Checkpoint):
+        raise CheckpointError(
+            f"{path}: the model is {checkpoint!r:.60} of type {type(checkpoint).__name__}; expected a Checkpoint, such "
+            "as load_checkpoint or import_magenta gives"
+        )
+
+
+def is_path(path: Any) -> bool:
+    """Whether this can name a file: a string, or a path object of one."""
+    return isinstance(path, str | os.PathLike) and isinstance(os.fspath(path), str)
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:
@@ -111,6 +137,8 @@ def _opened(path: str | Path) -> Iterator[Any]:
     from safetensors import SafetensorError, safe_open  # noqa: PLC0415 - loaded when first used
 
     hint = "expected a livesketch checkpoint (.safetensors); a .gen.json is turned into one by `livesketch import`"
+    if not is_path(path):
+        raise CheckpointError(f"the path is {path!r:.60} of type {type(path).__name__}; {hint}")
     try:
         _check_header(Path(path))
         with safe_open(str(path), framework="np") as file:

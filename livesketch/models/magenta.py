@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ..errors import CheckpointError, UnsupportedModelError
 from ..files import check_size, replacing
+from .checkpoint import check_target, is_path
 from .checks import check, check_shapes, info_from, info_values
 from .fields import Fields, is_number, parse_json
 from .model import Checkpoint, CheckpointInfo, Tensor
@@ -62,6 +63,10 @@ def import_magenta(path: str | Path) -> Checkpoint:
         CheckpointError: it cannot be read, is damaged, of absurd size or something else; UnsupportedModelError for a
             version that is not known.
     """
+    if not is_path(path):
+        raise CheckpointError(
+            f"the path is {path!r:.60} of type {type(path).__name__}; expected a name such as bird.gen.json"
+        )
     where = str(path)
     described, shapes, blobs = _parts(Path(path))
     get = Fields(described, where)
@@ -92,8 +97,9 @@ def export_magenta(checkpoint: Checkpoint, path: str | Path) -> None:
     Raises:
         CheckpointError: the checkpoint is not sound; UnsupportedModelError where it is not a decoder that draws one
             thing by itself.
-        OutputError: the file cannot be written.
+        OutputError: another ending than .json, or the file cannot be written.
     """
+    check_target(checkpoint, path, ".gen.json")
     check(checkpoint, checkpoint.name)
     if checkpoint.architecture != "sketch_decoder" or checkpoint.z_size or checkpoint.label_size:
         kind = f"with {len(checkpoint.labels)} labels" if checkpoint.label_size else "with a latent vector"

@@ -28,6 +28,10 @@ class Output(Protocol):
 
     ``send``, ``tick`` and ``lift`` do not raise for a receiver that is away: losses are counted, not thrown into the
     performance. What they do raise the player counts and survives.
+
+    An output belongs to one player at a time: a player that ends closes it, also under another that still plays into
+    it. Give each player its own, such as two ``osc`` outputs to one receiver; of two players of one name the later
+    takes over those that both have.
     """
 
     paces: bool

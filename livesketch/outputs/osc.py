@@ -6,7 +6,9 @@ receivers crash on anything else. python-osc builds the bytes; which bytes is se
 
 import math
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ..errors import ControlError, OutputError
 from ..events import Cue, Event, Pen, PenAction, Token
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 _PERIOD = 1.0  # seconds between two /livesketch/alive and between two /state of a voice
 _SEND_TIMEOUT = 0.05  # seconds; a full send buffer may not stop the clock for longer
+_FASTEST = 1e300  # datagrams per second; its inverse is still a time
 _MAX_QUEUE = 4096  # messages; nobody ticks, so they go without waiting
 
 
@@ -242,11 +245,9 @@ def osc(target: str, *, rate: float = 120.0) -> OscOutput:
     return OscOutput(target, rate=rate)
 
 
-def _rate(value: float) -> float:
-    try:
-        rate = float(value)
-    except (TypeError, ValueError):
-        rate = math.nan
-    if not (math.isfinite(rate) and rate > 0):
+def _rate(value: Any) -> float:
+    number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    rate = float(value) if number and abs(value) < _FASTEST else math.nan
+    if not rate > 0:
         raise ControlError(f"osc rate {value!r:.60}: expected datagrams per second, above 0; try rate=120")
     return rate

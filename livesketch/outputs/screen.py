@@ -125,19 +125,9 @@ class Screen:
         columns, rows = self.size()
         lines = lines[: max(rows - _PROMPT, 1)]
         reserved = (len(lines), columns, rows)
-        out = ""
-        before = self._shown
-        if reserved != self._reserved:
-            out = _reserve(self._reserved[0], len(lines), rows)
-        if reserved != self._reserved or self._pictures % _REFRESH == 0:
-            before = [""] * len(lines)
-            out += (
-                "".join(
-                    [_SAVE, "\x1b[m", *(f"\x1b[{row};1H{_CLEAR_LINE}" for row in range(1, len(lines) + 1)), _RESTORE]
-                )
-                if False
-                else ""
-            )
+        out = "" if reserved == self._reserved else _reserve(self._reserved[0], len(lines), rows)
+        whole = bool(out) or self._pictures % _REFRESH == 0
+        before: list[str] | list[None] = [None] * len(lines) if whole else self._shown
         changed = [
             f"\x1b[{row}H{line}{_CLEAR_LINE}"
             for row, (line, old) in enumerate(zip(lines, before, strict=True), 1)

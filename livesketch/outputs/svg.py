@@ -2,14 +2,17 @@
 
 import errno
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..errors import ControlError, OutputError
 from ..events import Cue, Event, PenAction
-from ..files import replacing
+from ..files import permissions, replacing
 from ..paper import Page, Sketch, check_color, make_page, page_svg
 from ..strokes import PolylineBuilder
 from .base import Stage
@@ -29,13 +32,36 @@ class _Voice(Progress):
         self.builder = PolylineBuilder()
 
 
+@dataclass(slots=True)
+class _Play:
+    """What the metadata say about a play: enough to draw it again."""
+
+    stage: dict[str, str]
+    first: dict[int, int] = field(default_factory=dict)
+    """Of each voice the number of the first drawing seen."""
+
+    def about(self) -> dict[str, str]:
+        voices = sorted(self.first)
+        if not voices:
+            return self.stage
+        run = len(voices) > 1 and voices == list(range(voices[0], voices[-1] + 1))
+        drawings = [self.first[voice] for voice in voices]
+        return self.stage | {
+            "voice": f"{voices[0]}-{voices[-1]}" if run else " ".join(map(str, voices)),
+            "drawing": " ".join(map(str, drawings if len(set(drawings)) > 1 else drawings[:1])),
+        }
+
+
 class SvgOutput:
     """Collects drawings and writes them as one page, whole or not at all.
 
     The file is written by ``close``, and for safety also where a drawing ends, at most every 2 seconds and for at most
     a twentieth of the time (not to a pipe or device, which gets the whole page once). Opened again it goes on: later
-    drawings join the earlier ones on the page. The bytes depend on the drawings, the page, and each play's model, seed
-    and first temperature; on nothing else.
+    drawings join the earlier ones on the page. The bytes depend on the drawings, the page, and each play's model, seed,
+    first temperature, voices and first drawing numbers; on nothing else.
+
+    The metadata hold those for each play: ``voice`` is one number, a list (``0 2``) or a range (``0-3``); ``drawing``
+    the number of the first drawing, or a list of one for each voice where they differ.
 
     ``errors`` counts points that are no places on any paper (left out) and saves that failed during the performance;
     ``last_error`` says why in words. A failing save in ``close`` raises OutputError, and ``close`` can be tried again.
@@ -50,10 +76,12 @@ class SvgOutput:
         self.colors = tuple(colors)
         self.errors = 0
         self.last_error = ""
-        self._replaces = _check_writable(self.path)
+        self._standard = isinstance(path, str) and path == "-"
+        self._replaces = not self._standard and _check_writable(path)
         self._voices: dict[tuple[str, int], _Voice] = {}
         self._drawings: list[tuple[int, PolylineBuilder]] = []
-        self._about: list[dict[str, str]] = []
+        self._plays: list[_Play] = []
+        self._playing: dict[str, _Play] = {}
         self._changed = False
         self._ended = False
         self._saved: float | None = None
@@ -71,8 +99,11 @@ class SvgOutput:
             play["temperature"] = repr(float(stage.temperature))
         if stage.convention is not None:
             play["convention"] = stage.convention
-        if play not in self._about:
-            self._about.append(play)
+        known = next((known for known in self._plays if known.stage == play), None)
+        if known is None:
+            known = _Play(play)
+            self._plays.append(known)
+        self._playing[name] = known
         self._changed = True
 
     def send(self, event: Event) -> None:
@@ -112,6 +143,8 @@ class SvgOutput:
         if voice.begins(action):
             voice.builder = PolylineBuilder()
             self._drawings.append((voice.layer, voice.builder))
+        if action.name in self._playing:
+            self._playing[action.name].first.setdefault(key[1], int(action.drawing))
         if action.last:
             self._end(action)
         voice.builder.add(drawable(action))
@@ -126,9 +159,12 @@ class SvgOutput:
     def _save(self) -> None:
         begun = time.perf_counter()
         sketches = [Sketch(builder.polylines, layer) for layer, builder in self._drawings]
-        text = page_svg(sketches, self.page, colors=self.colors, about=self._about)
-        with replacing(self.path) as stream:
-            stream.write(text.encode())
+        text = page_svg(sketches, self.page, colors=self.colors, about=[play.about() for play in self._plays])
+        if self._standard:
+            _print(text.encode())
+        else:
+            with replacing(self.path) as stream:
+                stream.write(text.encode())
         self._changed = False
         done = time.perf_counter()
         self._rests_until = done + (done - begun) / _SAVE_SHARE  # real time: an offline clock runs ahead of it
@@ -150,17 +186,31 @@ def svg(
 
     ``page`` is a name (a0 to a6, letter, legal) or a size such as ``"200x200mm"``; ``margin`` and ``pen_width`` are
     lengths such as ``"10mm"``, ``"0.5in"`` or a number of mm. ``color`` is a name or ``#rrggbb``, or several, one per
-    voice. Several drawings share the page on a grid. ControlError: one of these cannot be read. OutputError: no file
+    voice. The path ``"-"`` is standard output. Several drawings share the page on a grid. ControlError: one of these cannot be read. OutputError: no file
     can be written there; that is found out now, before anything is drawn.
     """
     sheet = make_page(page, landscape=landscape, margin=margin, pen_width=pen_width)
-    colors = [check_color(name) for name in ([color] if isinstance(color, str) else color)]
-    if not colors:
-        raise ControlError(f"color {color!r}: expected at least one; try color='black'")
+    if not isinstance(path, str | os.PathLike):
+        raise OutputError(f"svg path {path!r:.60}: expected the name of a file, or '-'; try 'cat.svg'")
+    names: Any = [color] if isinstance(color, str) else color
+    if not isinstance(names, Sequence) or not names or not all(isinstance(name, str) for name in names):
+        raise ControlError(f"color {color!r:.60}: expected a name, or a list of at least one; try color='black'")
+    colors = [check_color(name) for name in names]
     return SvgOutput(path, sheet, colors)
 
 
-def _check_writable(path: Path) -> bool:
+def _print(page: bytes) -> None:
+    """The page to standard output. OutputError: there is none, or it is closed."""
+    try:
+        stream = sys.stdout.buffer
+        sys.stdout.flush()
+        stream.write(page)
+        stream.flush()
+    except (AttributeError, OSError, ValueError) as error:
+        raise OutputError(f"standard output: cannot be written ({error}); give the name of a file") from error
+
+
+def _check_writable(path: str | os.PathLike[str]) -> bool:
     """Whether the file can be replaced as a whole, which a pipe or device cannot; leaves no trace.
 
     OutputError: no file can be written at ``path``.
@@ -169,7 +219,7 @@ def _check_writable(path: Path) -> bool:
         target = Path(os.path.realpath(path))
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, "it is a folder")
-        if target.exists() and not target.is_file():
+        if permissions(Path(path)) is None:
             return False
         with tempfile.TemporaryFile(dir=target.parent):
             return True  # only trying tells: permissions do not bind root, and a file system may be read-only

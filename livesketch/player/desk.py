@@ -31,15 +31,24 @@ class Desk:
     _cues: dict[int, CueMaker] = field(default_factory=dict)
     _latest: PenAction | None = None
 
-    def open(self, voices: int, stage: Stage) -> None:
-        """Opens every output; what one raises goes to the caller, before anything is drawn, and all are closed."""
+    @property
+    def paced(self) -> bool:
+        """Whether an output sets the pace, as a plotter does."""
+        return any(output.paces for output in self.outputs)
+
+    def open(self, outputs: Sequence[Output], voices: int, stage: Stage) -> None:
+        """Opens these outputs; what one raises goes to the caller, and these are closed."""
         try:
-            for output in self.outputs:
+            for output in outputs:
                 output.open(self.name, voices, stage)
         except BaseException:
-            for output in self.outputs:
+            for output in outputs:
                 self._attempt(output, output.close)
             raise
+
+    def disown(self) -> None:
+        """Sends nothing more: another desk has the outputs now."""
+        self.outputs = ()
 
     def send(self, event: Event, at: float) -> None:
         """One event, due at ``at``, under this performance's name, with the cues that belong to it."""

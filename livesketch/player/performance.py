@@ -14,7 +14,7 @@ from ..streams.sketch import SketchStream
 from ..values import whole
 from .clock import Clock, LiveClock, OfflineClock
 from .desk import Desk
-from .players import Playable, Player, Then, checked_rate, stage_of
+from .players import Playable, Player, Then, checked_rate, is_among, stage_of
 
 _players: Final[dict[str, Player]] = {}
 _changing = threading.RLock()
@@ -61,10 +61,14 @@ def play(
         before = running.get(name)
         outputs = _outputs(to, before)
         player = Player(stream, outputs, rate, name, then, clock or LiveClock())
-        if before is not None:
-            before.give_way(outputs)
-        player.start()
-        _players[name] = player
+        for other in running.values():
+            shared = [output for output in outputs if other is not before and is_among(output, other.to)]
+            if shared:
+                raise ControlError(
+                    f"to: {shared[0]!r} is in use by the player {other.name!r}; expected an output of its own: make "
+                    "another, or play under that name"
+                )
+        _players[name] = player.start(before)
         return player
 
 
@@ -72,6 +76,7 @@ def _outputs(to: Sequence[Output] | Output | None, before: Player | None) -> tup
     if to is None and before is not None:
         return before.to
     outputs = tuple(to) if isinstance(to, Sequence) else (to,) if to is not None else ()
+    outputs = tuple({id(output): output for output in outputs}.values())
     for output in outputs:
         if isinstance(output, type) or not isinstance(output, Output):
             raise ControlError(
@@ -97,7 +102,7 @@ def hush() -> None:
     playing = list(players().values())
     for player in playing:
         player.ask_to_stop()
-    for player in playing:
+    for player in playing:  # in a player's own thread this does not wait
         player.stop()
 
 
@@ -116,7 +121,7 @@ def draw(stream: SketchStream, to: Sequence[Output] | Output = (), n: int = 1) -
     desk = Desk(stream.name, _outputs(to, None) if to else ())
     clock, never = OfflineClock(), threading.Event()
     done: list[Drawing] = []
-    desk.open(1, stage_of(stream))
+    desk.open(desk.outputs, 1, stage_of(stream))
     try:
         for _ in range(n):
             drawing = stream.drawing()

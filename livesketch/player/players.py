@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Sequence, Sized
+from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Literal, Protocol, Self, TypeAlias, runtime_checkable
@@ -20,6 +20,8 @@ Then: TypeAlias = Literal["next", "stop"]
 TICK: Final = 0.02
 """Longest wait between two ticks, seconds."""
 MAX_RATE: Final = 10_000.0
+THREADS: Final = "livesketch-player-"
+"""What the names of players' threads begin with."""
 STOP_LIMIT: Final = 5.0
 """Longest wait for a player to stop, seconds: an output that blocks must not hang the performer."""
 LATE: Final = 1.0
@@ -76,7 +78,7 @@ class Player:
     """Plays a stream; made by ``livesketch.play``. Also a context manager that stops it at the end."""
 
     __slots__ = (
-        "__weakref__", "_clock", "_cut", "_desk", "_done", "_drawings", "_farewell", "_finished", "_keep",
+        "__weakref__", "_before", "_clock", "_cut", "_desk", "_done", "_drawings", "_farewell", "_finished", "_keep",
         "_late_worst", "_rate", "_sent", "_skipped", "_stage", "_steps", "_stop", "_then", "_thread",
         "_voices", "error", "name", "stream",
     )  # fmt: skip
@@ -97,7 +99,8 @@ class Player:
         self._steps = self._drawings = self._cut = 0
         self._late_worst = self._skipped = self._sent = 0.0
         self._done: set[int] = set()
-        self._thread = threading.Thread(target=self._run, name=f"livesketch-{name}", daemon=True)
+        self._before: Player | None = None
+        self._thread = threading.Thread(target=self._run, name=f"{THREADS}{name}", daemon=True)
 
     def __repr__(self) -> str:
         state = "playing" if self.playing else "stopped"
@@ -146,23 +149,30 @@ class Player:
         raised = (trouble.first for trouble in self._desk.troubles.values())
         return self.error or next(raised, None)
 
-    def start(self) -> Self:
+    def start(self, before: "Player | None" = None) -> Self:
         """Opens the outputs and begins to play; ``livesketch.play`` does it.
 
+        ``before`` gives way: outputs that both have stay open and are handed over by its own thread, so that no output
+        is ever in two threads. Nothing here waits.
+
         Raises:
-            OutputError: an output that cannot be opened; nothing plays then, and all outputs are closed.
+            OutputError: an output that cannot be opened; then ``before`` plays on and what was opened is closed.
         """
-        self._desk.open(self._voices, self._stage)
+        kept = () if before is None else before.to
+        self._desk.open([output for output in self.to if not is_among(output, kept)], self._voices, self._stage)
+        self._before = before
+        if before is not None:
+            before.give_way(self.to)
         self._thread.start()
         return self
 
     def stop(self) -> None:
         """Pen up, outputs closed, thread gone; returns when that is done, or after 5 s where an output blocks.
 
-        Twice is harmless.
+        Called by an output or stream from within a player's thread, it asks and returns at once. Twice is harmless.
         """
         self._stop.set()
-        if self._thread.ident is None or threading.current_thread() is self._thread:
+        if self._thread.ident is None or in_player_thread():
             return
         if self._finished.wait(STOP_LIMIT):
             self._thread.join()
@@ -176,9 +186,13 @@ class Player:
         return self._finished.wait(None if seconds is None else min(seconds, threading.TIMEOUT_MAX))
 
     def give_way(self, keep: Sequence[Output]) -> None:
-        """Stops for the next player of the same name, which goes on with the outputs ``keep``."""
+        """Asks to stop for the next player of the same name, which goes on with the outputs ``keep``."""
         self._keep, self._farewell = tuple(keep), "swap"
-        self.stop()
+        self._stop.set()
+
+    def disown(self) -> None:
+        """Sends nothing more to its outputs, though one of them has not returned yet."""
+        self._desk.disown()
 
     def ask_to_stop(self) -> None:
         """Like ``stop``, but returns at once."""
@@ -186,6 +200,7 @@ class Player:
 
     def _run(self) -> None:
         try:
+            self._take_over()
             self._play()
         except BaseException as err:  # noqa: BLE001 - whatever a stream raises must leave pen up and files complete
             self.error = err
@@ -196,15 +211,20 @@ class Player:
             finally:
                 self._finished.set()
 
+    def _take_over(self) -> None:
+        before, self._before = self._before, None
+        if before is None:
+            return
+        if not before.wait(STOP_LIMIT):
+            before.disown()
+            _LOG.error("%s: an output has not returned for %g s; taken over all the same", self.name, STOP_LIMIT)
+        self._desk.open([output for output in self.to if is_among(output, before.to)], self._voices, self._stage)
+
     def _play(self) -> None:
-        self._sent = self._clock.now()
-        due = self._wait(self._sent)
+        self._sent, rate = self._clock.now(), self._rate
+        due = self._wait(self._sent, rate)
         while due is not None:
-            late = self._clock.now() - due
-            self._late_worst = max(self._late_worst, late)
-            if late > LATE:
-                self._skipped += late
-                due += late
+            due += self._lateness(self._clock.now() - due)
             for event in self.stream.events():
                 if event.voice not in self._done:
                     self._desk.send(event, due)
@@ -213,8 +233,18 @@ class Player:
             self._desk.tick(self._clock.now())
             if len(self._done) == self._voices:
                 return
-            self._sent = due
-            due = self._wait(due + 1 / self._rate)
+            self._sent, rate = due, self._rate
+            due = self._wait(due + 1 / rate, rate)
+
+    def _lateness(self, late: float) -> float:
+        """Seconds to leave out: all of it where an output sets the pace, or the machine was away; else none."""
+        if self._desk.paced:
+            return late
+        self._late_worst = max(self._late_worst, late)
+        if late <= LATE:
+            return 0.0
+        self._skipped += late
+        return late
 
     def _count(self, event: Event) -> None:
         if isinstance(event, PenAction) and event.last:
@@ -223,9 +253,8 @@ class Player:
             if self._then == "stop":
                 self._done.add(event.voice)
 
-    def _wait(self, due: float) -> float | None:
+    def _wait(self, due: float, rate: float) -> float | None:
         """Until due, ticking the outputs meanwhile; gives when it was due, since a new rate moves that. None: stop."""
-        rate = self._rate
         while not self._stop.is_set():
             now = self._clock.now()
             if rate != self._rate and self._steps:
@@ -237,6 +266,16 @@ class Player:
             if self._clock.now() < due:
                 self._desk.tick(self._clock.now())
         return None
+
+
+def is_among(output: Output, outputs: Iterable[Output]) -> bool:
+    """Whether it is one of these very objects."""
+    return any(output is other for other in outputs)
+
+
+def in_player_thread() -> bool:
+    """Whether this is the thread of a player: it may ask players to stop, but not wait for them."""
+    return threading.current_thread().name.startswith(THREADS)
 
 
 def checked_rate(rate: float) -> float:

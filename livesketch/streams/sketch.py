@@ -42,8 +42,12 @@ class LogProb:
 class StreamSnapshot:
     """Everything that decides what a stream draws next, but for its controls."""
 
+    origin: tuple[object, ...]
+    """Model, label, seed, voice and backend of the stream it was taken of: only there it can be put back."""
     batch: Snapshot
     trail: tuple[PenAction, ...]
+    fed: tuple[PenAction, ...]
+    """Rows that no player has sent yet."""
 
 
 def condition_of(checkpoint: Checkpoint, label: str | None) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -206,14 +210,29 @@ class SketchStream:
     def snapshot(self) -> StreamSnapshot:
         """Takes everything that decides what comes next, but for the controls."""
         with self._lock:
-            return StreamSnapshot(self._batch.snapshot(), tuple(self._trail))
+            return StreamSnapshot(self._origin(), self._batch.snapshot(), tuple(self._trail), tuple(self._fed))
 
     def restore(self, snapshot: StreamSnapshot) -> Self:
-        """Puts a snapshot back: what followed it then follows it again."""
+        """Puts a snapshot back: what followed it then follows it again.
+
+        Raises:
+            ControlError: it was taken of a stream of another model, label, seed, voice or backend.
+        """
+        if not isinstance(snapshot, StreamSnapshot) or snapshot.origin != self._origin():
+            taken = (
+                f"{snapshot!r:.60}"
+                if not isinstance(snapshot, StreamSnapshot)
+                else f"a stream with {snapshot.origin[1:]}"
+            )
+            raise ControlError(f"a snapshot of {taken}; expected one of this stream, {self._origin()[1:]}")
         with self._lock:
             self._batch.restore(snapshot.batch)
             self._begin_trail([*snapshot.trail])
+            self._fed = [*snapshot.fed]
         return self
+
+    def _origin(self) -> tuple[object, ...]:
+        return id(self._checkpoint), self.name, self._seed, self._voice, self.backend
 
     def _begin_trail(self, actions: list[PenAction]) -> None:
         self._trail, self._fed, self._taken = actions, [], self._batch.steps

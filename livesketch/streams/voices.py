@@ -1,7 +1,9 @@
 """Many voices of one model, stepped together by one backend call."""
 
 import os
+import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, overload
 
 import numpy as np
@@ -106,7 +108,7 @@ class SketchVoices:
     (64,)
     """
 
-    __slots__ = ("_applied", "_backend", "_batch", "_checkpoint", "_controls", "_seed", "_taken", "name")
+    __slots__ = ("_applied", "_backend", "_batch", "_checkpoint", "_controls", "_lock", "_seed", "_taken", "name")
 
     def __init__(
         self, checkpoint: Checkpoint, label: str | None, n: int, controls: Controls, seed: int, backend: str
@@ -121,12 +123,13 @@ class SketchVoices:
             self._batch.condition(k, condition)
             self._batch.seat(k, seed, k)
         self._taken = self._batch.steps
-        self._heat()
+        self._lock = threading.RLock()  # a REPL may step while a player does
+        self._heat(controls)
 
-    def _heat(self) -> None:
+    def _heat(self, controls: Controls) -> None:
         for k in range(self._batch.size):
-            self._batch.heat(k, self._controls.heat.divisor, self._controls.heat.spread)
-        self._applied = self._controls
+            self._batch.heat(k, controls.heat.divisor, controls.heat.spread)
+        self._applied = controls
 
     def __len__(self) -> int:
         return self._batch.size
@@ -157,22 +160,28 @@ class SketchVoices:
 
     @temperature.setter
     def temperature(self, value: float) -> None:
-        self._controls = Controls(value, self._controls.convention)
+        self._controls = replace(self._controls, temperature=value)
 
     @property
     def convention(self) -> Convention:
         """How temperature acts: see ``livesketch.sampling.heat``."""
         return self._controls.convention
 
+    @convention.setter
+    def convention(self, value: Convention) -> None:
+        self._controls = replace(self._controls, convention=value)
+
     def step(self) -> Actions:
         """One backend call: one action of every voice."""
-        if self._controls is not self._applied:
-            self._heat()
-        if self._batch.steps == self._taken:  # else Ctrl-C came between a step and its delivery: it is still due
-            self._batch.step()
-        actions = Actions(self._batch.actions.copy(), self.name, self._checkpoint.stage_units)
-        self._taken = self._batch.steps
-        return actions
+        with self._lock:
+            controls = self._controls
+            if controls is not self._applied:
+                self._heat(controls)
+            if self._batch.steps == self._taken:  # else Ctrl-C came between a step and its delivery: it is still due
+                self._batch.step()
+            actions = Actions(self._batch.actions.copy(), self.name, self._checkpoint.stage_units)
+            self._taken = self._batch.steps
+            return actions
 
     def events(self) -> Actions:
         """What a player sends for one step."""
