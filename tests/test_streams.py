@@ -287,7 +287,7 @@ def test_ctrl_c_at_any_moment_leaves_the_same_drawing(model):
         signal.signal(signal.SIGALRM, before)
     assert count == 150
     next(stream)
-    got = stream.trail
+    got = stream.actions
     number = got[0].drawing
     again = ls.sketch(model, seed=7, temperature=1.0)
     wanted = []
@@ -376,3 +376,9 @@ def test_voices_take_a_new_temperature_all_together(model):
     choir.convention = "paper"
     choir.step()
     assert choir._batch.divisor.tolist() == [0.2] * 4
+
+
+def test_a_stream_itself_stands_for_its_present_drawing(stream):
+    stream.feed(SQUARE)
+    assert ls.to_stroke3(stream).shape == (5, 3)
+    assert len(ls.to_polylines(stream)) == 2

@@ -10,7 +10,7 @@ class ActionSource(Protocol):
     """What a drawing is pulled from."""
 
     @property
-    def trail(self) -> list[PenAction]:
+    def actions(self) -> list[PenAction]:
         """The present drawing's actions so far; a new list for each drawing."""
 
     def __next__(self) -> PenAction:
@@ -27,7 +27,7 @@ class Drawing:
 
     def __init__(self, source: ActionSource) -> None:
         self._source = source
-        trail = source.trail
+        trail = source.actions
         self._actions = None if not trail or trail[-1].last else trail
 
     @property
@@ -41,9 +41,9 @@ class Drawing:
     def __next__(self) -> PenAction:
         if self._actions is None:
             action = next(self._source)
-            self._actions = self._source.trail
+            self._actions = self._source.actions
             return action
-        if self.finished or self._source.trail is not self._actions:
+        if self.finished or self._source.actions is not self._actions:
             raise StopIteration
         return next(self._source)
 

@@ -196,7 +196,7 @@ class SketchStream:
         return Drawing(self)
 
     @property
-    def trail(self) -> list[PenAction]:
+    def actions(self) -> list[PenAction]:
         """The present drawing's actions so far, drawn and fed; a new list for each drawing."""
         return self._trail
 
