@@ -269,11 +269,11 @@ class Source:
 
     def __init__(self, actions: list[PenAction]) -> None:
         self.rest = iter(actions)
-        self.trail: list[PenAction] = []
+        self.actions: list[PenAction] = []
 
     def __next__(self) -> PenAction:
-        self.trail.append(next(self.rest))
-        return self.trail[-1]
+        self.actions.append(next(self.rest))
+        return self.actions[-1]
 
 
 def begun(rows: Any, steps: int | None = None, **how: Any) -> Drawing:
