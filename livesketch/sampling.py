@@ -149,7 +149,8 @@ def log_softmax(logits: NDArray[Any]) -> Floats:
 def cumulative(logits: NDArray[Any], divisor: ArrayLike) -> Floats:
     """Cumulative weights over the last axis, not normalised: the sum of exp((logit - largest) / divisor)."""
     bounded = np.clip(np.asarray(logits, np.float64), -LOGIT_LIMIT, LOGIT_LIMIT)
-    scaled = (bounded - bounded.max(-1, keepdims=True)) / np.asarray(divisor, np.float64)[..., None]
+    with np.errstate(over="ignore"):  # a temperature near 0: weight 0, which is what is meant
+        scaled = (bounded - bounded.max(-1, keepdims=True)) / np.asarray(divisor, np.float64)[..., None]
     return np.asarray(np.exp(scaled).cumsum(-1), np.float64)
 
 

@@ -140,3 +140,22 @@ def test_the_density_integrates_to_one():
 
 def test_tie_margin_is_the_distance_to_the_nearest_boundary():
     assert sampling.tie_margin(np.log([0.25, 0.5, 0.25]), 1.0, 0.26) == pytest.approx(0.01)
+
+
+def test_deviations_are_held_within_e_to_the_60():
+    head = np.zeros(9)
+    head[3 + 3 : 3 + 5] = 1e6
+    u = np.array([0.5, 0.5, 0.25, 0.0625])
+    choice = sampling.sample(head, 1.0, 1.0, u)
+    radius = math.sqrt(-2 * math.log(0.25))
+    assert float(choice.dy) == pytest.approx(math.exp(60) * radius * math.sin(math.pi / 8))
+    assert np.isfinite(np.float32(choice.dy))
+
+
+@pytest.mark.parametrize("temperature", [1e-320, 1e-300, 1e-10, 1e300])
+def test_temperatures_at_the_edge_of_numbers_are_quiet(temperature):
+    head = np.random.default_rng(1).normal(size=21)
+    for convention in sampling.CONVENTIONS:
+        ready = sampling.heat(temperature, convention)
+        choice = sampling.sample(head, ready.divisor, ready.spread, np.full(4, 0.4))
+        assert 0 <= choice.component < 3
