@@ -293,7 +293,7 @@ def test_targets_that_cannot_be(target: str) -> None:
         osc(target)
 
 
-@pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf"), "fast", None])
+@pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf"), "fast", None, True, "60", 10**400])
 def test_rates_that_cannot_be(rate: float) -> None:
     with pytest.raises(ControlError, match="try rate=120"):
         osc("127.0.0.1:9000", rate=rate)

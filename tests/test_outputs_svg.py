@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -310,3 +311,27 @@ def test_paths_that_are_none(wrong: object) -> None:
 def test_colors_that_are_none(tmp_path: Path, wrong: object) -> None:
     with pytest.raises(ControlError, match=r"color .*: expected a name"):
         svg(tmp_path / "cat.svg", color=wrong)  # type: ignore[arg-type]
+
+
+def test_a_page_that_takes_long_to_save_does_not_stop_the_clock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = svg(tmp_path / "full.svg")
+    output.open("cat", 1, STAGE)
+    saves = []
+    original = output._save
+
+    def slow() -> None:
+        saves.append(1)
+        time.sleep(0.12)
+        original()
+
+    monkeypatch.setattr(output, "_save", slow)
+    for number in range(5):
+        for event in (event for step in played(drawing(5, drawing=number)) for event in step):
+            output.send(event)
+        output.tick(number * 100.0)
+    assert len(saves) == 1
+    output.close()
+    assert len(saves) == 2
+    assert (tmp_path / "full.svg").read_text().count("<path") >= 5

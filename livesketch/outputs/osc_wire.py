@@ -29,8 +29,9 @@ _BUNDLE_HEAD = 16  # "#bundle", its NUL and the timetag
 def osc_name(name: str) -> str:
     """``name`` as one part of an OSC address: lower case, forbidden characters as ``-``, others than ASCII in hex.
 
-    ``Wild Cat #2`` becomes ``wild-cat--2``, and a character like U+732B becomes ``u732b``, so that two such
-    characters stay apart; ASCII names that differ only in case or forbidden characters share an address. OutputError: an empty name, or one of more than 100 characters once converted.
+    ``Wild Cat #2`` becomes ``wild-cat--2``, and a character like U+732B becomes ``u732b``, so that two such characters
+    stay apart; ASCII names that differ only in case or forbidden characters share an address. OutputError: an empty
+    name, or one of more than 100 characters once converted.
     """
     safe = re.sub(r"[\x00-\x20\x7f#*,/?\[\]{}]", "-", str(name).lower())
     safe = "".join(c if c.isascii() else f"u{ord(c):04x}" for c in safe)

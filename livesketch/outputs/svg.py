@@ -1,6 +1,7 @@
 """What is drawn as an SVG file on a page of real size, for plotters and for looking at."""
 
 import errno
+import math
 import os
 import sys
 import tempfile
@@ -21,6 +22,7 @@ from .places import Progress, drawable
 
 _SAVE_EVERY = 2.0  # seconds on the player's clock between two saves, both at ends of drawings
 _SAVE_SHARE = 0.05  # at most this part of the time is spent saving
+_LONGEST_SAVE = 0.1  # seconds; once a save while playing took longer, the page waits for close: the clock must not
 
 
 class _Voice(Progress):
@@ -56,9 +58,10 @@ class SvgOutput:
     """Collects drawings and writes them as one page, whole or not at all.
 
     The file is written by ``close``, and for safety also where a drawing ends, at most every 2 seconds and for at most
-    a twentieth of the time (not to a pipe or device, which gets the whole page once). Opened again it goes on: later
-    drawings join the earlier ones on the page. The bytes depend on the drawings, the page, and each play's model, seed,
-    first temperature, voices and first drawing numbers; on nothing else.
+    a twentieth of the time (not to a pipe or device, which gets the whole page once). A page so full that saving it
+    took 0.1 s, some minutes of drawing, is saved by ``close`` only, so that the clock does not stop for it. Opened
+    again it goes on: later drawings join the earlier ones on the page. The bytes depend on the drawings, the page, and
+    each play's model, seed, first temperature, voices and first drawing numbers; on nothing else.
 
     The metadata hold those for each play: ``voice`` is one number, a list (``0 2``) or a range (``0-3``); ``drawing``
     the number of the first drawing, or a list of one for each voice where they differ.
@@ -121,10 +124,13 @@ class SvgOutput:
         if not (self._ended and self._changed and self._replaces):
             return
         if due(self._saved, now, _SAVE_EVERY) and time.perf_counter() >= self._rests_until:
+            begun = time.perf_counter()
             try:
                 self._save()
             except OutputError as error:
                 self._count(str(error))
+            took = time.perf_counter() - begun  # real time: an offline clock runs ahead of it
+            self._rests_until = math.inf if took > _LONGEST_SAVE else begun + took + took / _SAVE_SHARE
             self._saved, self._ended = now, False
 
     def lift(self) -> None:
@@ -157,7 +163,6 @@ class SvgOutput:
             voice.over = True
 
     def _save(self) -> None:
-        begun = time.perf_counter()
         sketches = [Sketch(builder.polylines, layer) for layer, builder in self._drawings]
         text = page_svg(sketches, self.page, colors=self.colors, about=[play.about() for play in self._plays])
         if self._standard:
@@ -166,8 +171,6 @@ class SvgOutput:
             with replacing(self.path) as stream:
                 stream.write(text.encode())
         self._changed = False
-        done = time.perf_counter()
-        self._rests_until = done + (done - begun) / _SAVE_SHARE  # real time: an offline clock runs ahead of it
 
     def _count(self, reason: str) -> None:
         self.errors += 1
@@ -186,8 +189,8 @@ def svg(
 
     ``page`` is a name (a0 to a6, letter, legal) or a size such as ``"200x200mm"``; ``margin`` and ``pen_width`` are
     lengths such as ``"10mm"``, ``"0.5in"`` or a number of mm. ``color`` is a name or ``#rrggbb``, or several, one per
-    voice. The path ``"-"`` is standard output. Several drawings share the page on a grid. ControlError: one of these cannot be read. OutputError: no file
-    can be written there; that is found out now, before anything is drawn.
+    voice. The path ``"-"`` is standard output. Several drawings share the page on a grid. ControlError: one of these
+    cannot be read. OutputError: no file can be written there; that is found out now, before anything is drawn.
     """
     sheet = make_page(page, landscape=landscape, margin=margin, pen_width=pen_width)
     if not isinstance(path, str | os.PathLike):
