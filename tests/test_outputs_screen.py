@@ -2,10 +2,11 @@
 
 import io
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -150,7 +151,8 @@ def test_another_terminal_than_the_prompts_is_drawn_in_place(monkeypatch: pytest
 
 def test_typing_while_it_draws(peer: Callable[[str], str], tmp_path: Path) -> None:
     """The real Python prompt on tmux's terminal: what is typed stays whole, below the picture."""
-    tmux = [peer("tmux"), "-f", "/dev/null", "-L", f"livesketch-{uuid.uuid4().hex[:8]}"]
+    sockets = Path(tempfile.mkdtemp())  # pytest's own folders have names too long for a socket on some systems
+    tmux = [peer("tmux"), "-f", "/dev/null", "-S", str(sockets / "tmux")]
     (tmp_path / "typed.py").write_text(TYPED)
     folder = Path(__file__).resolve().parent
     python = f"env PYTHONPATH={folder}:{folder.parent} {sys.executable} -q -i {tmp_path / 'typed.py'}"
@@ -190,6 +192,7 @@ def test_typing_while_it_draws(peer: Callable[[str], str], tmp_path: Path) -> No
         )
     finally:
         run("kill-server")
+        shutil.rmtree(sockets)
 
 
 def test_a_full_pipe_stops_nothing(full_pipe: tuple[int, io.TextIOWrapper], monkeypatch: pytest.MonkeyPatch) -> None:
