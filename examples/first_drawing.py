@@ -2,6 +2,6 @@
 
 import livesketch as ls
 
-cat = ls.sketch("cat", seed=23)
+cat = ls.sketch("cat", seed=11)
 ls.draw(cat, to=[ls.svg("first_drawing.svg", page="a5")])
 print("first_drawing.svg, seed", cat.seed)
