@@ -25,7 +25,7 @@ Stroke3: TypeAlias = NDArray[np.float32]
 """One drawing: rows (dx, dy, lift), data units; lift is 1 where the pen lifts *after* the point."""
 
 MAX_BYTES: Final = 1 << 28
-"""Most bytes one array of a data set may unpack to: the files of about 4,500 drawings each used here unpack to a few MB."""
+"""Most bytes one array of a data set may unpack to; 4,500 drawings unpack to a few MB."""
 
 MAX_HEADER: Final = 1000
 """Most bytes of an array's header; NumPy writes about 120."""
