@@ -1,5 +1,6 @@
 """SketchStream and SketchVoices: what a performer holds."""
 
+import contextlib
 import itertools
 import math
 
@@ -359,12 +360,15 @@ def test_stepping_and_feeding_from_two_threads_keeps_one_order(model):
 
     thread = threading.Thread(target=play)
     thread.start()
-    for _ in range(60):
-        stream.temperature = 0.9
-        stream.feed([[[0, 0], [5, 5], [9, 2]]])
-        stop.wait(0.002)
-    stop.set()
-    thread.join()
+    try:
+        for _ in range(60):
+            stream.temperature = 0.9
+            with contextlib.suppress(ls.StrokesError):  # a drawing that is nearly at its longest takes no more
+                stream.feed([[[0, 0], [5, 5], [9, 2]]])
+            stop.wait(0.002)
+    finally:
+        stop.set()
+        thread.join()
     assert any(action.source == "human" for action in seen)
     for a, b in itertools.pairwise(seen):
         assert (b.drawing, b.step) == ((a.drawing + 1, 0) if a.last else (a.drawing, a.step + 1))

@@ -1,15 +1,14 @@
 """SketchStream: a Sketch-RNN decoder as an iterator of pen actions that never runs dry."""
 
 import os
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
 
-from .. import backends, sampling
-from ..backends.protocol import Batch, Snapshot
+from .. import sampling
+from ..backends.protocol import Snapshot
 from ..controls import Controls
 from ..errors import ControlError, StrokesError
 from ..events import Pen, PenAction, Source
@@ -19,6 +18,7 @@ from ..sampling import Convention
 from ..strokes import to_rows
 from ..values import whole
 from .drawing import Drawing
+from .model_stream import ModelStream
 
 Units: TypeAlias = Literal["data", "stage"]
 Strokes: TypeAlias = Any
@@ -50,13 +50,6 @@ class StreamSnapshot:
     """Rows that no player has sent yet."""
 
 
-def condition_of(checkpoint: Checkpoint, label: str | None) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """The decoder's condition vector, shape (label_size,); empty for a model without labels."""
-    if label is None:
-        return np.zeros(0)
-    return np.asarray(checkpoint.tensors["label.w"].dense()[checkpoint.labels.index(label)], np.float64)
-
-
 def data_rows(checkpoint: Checkpoint, strokes: Strokes, units: Units) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Stroke-3 rows (n, 3) in data units."""
     if units not in ("data", "stage"):
@@ -67,7 +60,7 @@ def data_rows(checkpoint: Checkpoint, strokes: Strokes, units: Units) -> np.ndar
     return rows
 
 
-class SketchStream:
+class SketchStream(ModelStream):
     """One voice of a Sketch-RNN decoder: each ``next()`` is one decoder step and gives one ``PenAction``.
 
     After END, or a cut at the model's maximum length, the next call begins the next drawing. Make one with
@@ -80,31 +73,15 @@ class SketchStream:
     (0, True)
     """
 
-    __slots__ = (
-        "__weakref__", "_applied", "_backend", "_batch", "_checkpoint", "_controls", "_fed", "_label", "_lock", "_seed",
-        "_taken", "_trail", "_voice", "name",
-    )  # fmt: skip
+    __slots__ = ("_fed", "_trail", "_voice")
 
     def __init__(
         self, checkpoint: Checkpoint, label: str | None, controls: Controls, seed: int, backend: str, voice: int
     ) -> None:
         self._voice = whole("voice", voice, 0, 2**32 - 1)
-        self._checkpoint, self._label, self._seed = checkpoint, label, seed
-        self.name = label or checkpoint.name
-        self._backend = backends.load(backend)
-        self._batch = self._open(checkpoint)
-        self._controls = self._applied = controls
-        self._batch.heat(0, controls.heat.divisor, controls.heat.spread)
+        super().__init__(checkpoint, label, controls, seed, backend, range(self._voice, self._voice + 1))
         self._trail: list[PenAction] = []
         self._fed: list[PenAction] = []
-        self._taken = self._batch.steps
-        self._lock = threading.RLock()  # a REPL feeds while a player steps
-
-    def _open(self, checkpoint: Checkpoint) -> Batch:
-        batch = self._backend.open(checkpoint, 1)
-        batch.condition(0, condition_of(checkpoint, self._label))
-        batch.seat(0, self._seed, self._voice)
-        return batch
 
     def __repr__(self) -> str:
         return (
@@ -113,42 +90,9 @@ class SketchStream:
         )
 
     @property
-    def checkpoint(self) -> Checkpoint:
-        """The model: weights and what is known about them."""
-        return self._checkpoint
-
-    @property
-    def backend(self) -> str:
-        """The backend in use: what ``auto`` chose."""
-        return self._backend.name
-
-    @property
-    def seed(self) -> int:
-        """The 64-bit seed that draws all this again."""
-        return self._seed
-
-    @property
     def voice(self) -> int:
         """The voice's number in the random counter."""
         return self._voice
-
-    @property
-    def temperature(self) -> float:
-        """0 (greedy) and up; a change acts on the very next step. Raises ControlError and keeps the old value."""
-        return self._controls.temperature
-
-    @temperature.setter
-    def temperature(self, value: float) -> None:
-        self._controls = replace(self._controls, temperature=value)
-
-    @property
-    def convention(self) -> Convention:
-        """How temperature acts: ``paper``, ``magenta`` or ``js`` (see ``livesketch.sampling.heat``)."""
-        return self._controls.convention
-
-    @convention.setter
-    def convention(self, value: Convention) -> None:
-        self._controls = replace(self._controls, convention=value)
 
     def __iter__(self) -> Iterator[PenAction]:
         return self
@@ -156,13 +100,7 @@ class SketchStream:
     def __next__(self) -> PenAction:
         """One decoder step."""
         with self._lock:
-            controls = self._controls
-            if controls is not self._applied:
-                self._batch.heat(0, controls.heat.divisor, controls.heat.spread)
-                self._applied = controls
-            if self._batch.steps == self._taken:  # else Ctrl-C came between a step and its delivery: it is still due
-                self._batch.step()
-            action = self._action(self._batch.actions[0], "model")
+            action = self._action(self._records()[0], "model")
             self._taken = self._batch.steps
             self._remember(action)
             self._fed.clear()
@@ -284,7 +222,7 @@ class SketchStream:
         """How likely the model finds these strokes as a whole drawing; the stream itself does not move."""
         rows = data_rows(self._checkpoint, strokes, units)
         unbounded = replace(self._checkpoint, max_steps=len(rows) + 2)
-        batch = self._open(unbounded)
+        batch = self._open(unbounded, range(self._voice, self._voice + 1))
         density = np.empty((len(rows) + 1, 3 + 6 * self._checkpoint.mixtures))
         batch.force(0, rows, density, end=True)
         dx, dy = rows[:, :2].T / self._checkpoint.scale_factor

@@ -1,22 +1,21 @@
 """Many voices of one model, stepped together by one backend call."""
 
 import os
-import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import backends, sampling
+from .. import sampling
 from ..controls import Controls
 from ..events import PenAction
 from ..models.catalogue import open_model
 from ..models.checkpoint import Checkpoint
 from ..sampling import Convention
 from ..values import whole
-from .sketch import PENS, condition_of
+from .model_stream import ModelStream
+from .sketch import PENS
 
 
 class Actions(Sequence[PenAction]):
@@ -96,7 +95,7 @@ class Actions(Sequence[PenAction]):
         return f"<Actions of {len(self)} voices of {self._name!r}>"
 
 
-class SketchVoices:
+class SketchVoices(ModelStream):
     """n voices of one model. Voice k draws what ``sketch(model, seed=..., voice=k)`` draws alone, bit for bit.
 
     >>> import livesketch as ls
@@ -108,28 +107,12 @@ class SketchVoices:
     (64,)
     """
 
-    __slots__ = ("_applied", "_backend", "_batch", "_checkpoint", "_controls", "_lock", "_seed", "_taken", "name")
+    __slots__ = ()
 
     def __init__(
         self, checkpoint: Checkpoint, label: str | None, n: int, controls: Controls, seed: int, backend: str
     ) -> None:
-        n = whole("voices", n, 1, 2**20)
-        self.name = label or checkpoint.name
-        self._checkpoint, self._controls, self._seed = checkpoint, controls, seed
-        self._backend = backends.load(backend)
-        self._batch = self._backend.open(checkpoint, n)
-        condition = condition_of(checkpoint, label)
-        for k in range(n):
-            self._batch.condition(k, condition)
-            self._batch.seat(k, seed, k)
-        self._taken = self._batch.steps
-        self._lock = threading.RLock()  # a REPL may step while a player does
-        self._heat(controls)
-
-    def _heat(self, controls: Controls) -> None:
-        for k in range(self._batch.size):
-            self._batch.heat(k, controls.heat.divisor, controls.heat.spread)
-        self._applied = controls
+        super().__init__(checkpoint, label, controls, seed, backend, range(whole("voices", n, 1, 2**20)))
 
     def __len__(self) -> int:
         return self._batch.size
@@ -138,48 +121,10 @@ class SketchVoices:
         controls = f"seed={self._seed} temperature={self.temperature:g}"
         return f"<SketchVoices {len(self)} x {self.name!r} {controls} on {self.backend}>"
 
-    @property
-    def checkpoint(self) -> Checkpoint:
-        """The model: weights and what is known about them."""
-        return self._checkpoint
-
-    @property
-    def backend(self) -> str:
-        """The backend in use."""
-        return self._backend.name
-
-    @property
-    def seed(self) -> int:
-        """The 64-bit seed of all voices."""
-        return self._seed
-
-    @property
-    def temperature(self) -> float:
-        """Of all voices; a change acts on the very next step."""
-        return self._controls.temperature
-
-    @temperature.setter
-    def temperature(self, value: float) -> None:
-        self._controls = replace(self._controls, temperature=value)
-
-    @property
-    def convention(self) -> Convention:
-        """How temperature acts: see ``livesketch.sampling.heat``."""
-        return self._controls.convention
-
-    @convention.setter
-    def convention(self, value: Convention) -> None:
-        self._controls = replace(self._controls, convention=value)
-
     def step(self) -> Actions:
         """One backend call: one action of every voice."""
         with self._lock:
-            controls = self._controls
-            if controls is not self._applied:
-                self._heat(controls)
-            if self._batch.steps == self._taken:  # else Ctrl-C came between a step and its delivery: it is still due
-                self._batch.step()
-            actions = Actions(self._batch.actions.copy(), self.name, self._checkpoint.stage_units)
+            actions = Actions(self._records().copy(), self.name, self._checkpoint.stage_units)
             self._taken = self._batch.steps
             return actions
 
