@@ -1,7 +1,10 @@
 """The five official decoders: do they draw here as they draw elsewhere?"""
 
+import math
+
 import numpy as np
 import pytest
+from test_backends import independent_head
 
 import livesketch as ls
 from livesketch import backends, sampling
@@ -52,6 +55,26 @@ def test_free_running_agrees_with_the_reference_until_a_near_tie(path):
         offsets = np.array([a["dx"] - b["dx"], a["dy"] - b["dy"]]) / checkpoint.scale_factor
         assert np.abs(offsets).max() < 1e-3
     assert step > 20
+
+
+def test_teacher_forced_nats_equal_an_independent_computation(path):
+    """Plain matrix products and the textbook density, with no code of the package but the stored weights."""
+    checkpoint = import_magenta(path)
+    rows = ls.to_stroke3([*ls.sketch(path, seed=5).drawing()]).astype(float)
+    total = 0.0
+    heads = independent_head(checkpoint, rows)
+    for (dx, dy, lift), head in zip(rows / [checkpoint.scale_factor, checkpoint.scale_factor, 1], heads, strict=False):
+        pen, (pi, mx, my, sx, sy, r) = head[:3], head[3:].reshape(6, -1)
+        rho, sx, sy = np.tanh(r), np.exp(sx), np.exp(sy)
+        z = ((dx - mx) / sx) ** 2 + ((dy - my) / sy) ** 2 - 2 * rho * (dx - mx) * (dy - my) / (sx * sy)
+        normal = np.exp(-z / (2 * (1 - rho**2))) / (2 * np.pi * sx * sy * np.sqrt(1 - rho**2))
+        total -= math.log((np.exp(pi) / np.exp(pi).sum() * normal).sum())
+        total -= pen[int(lift)] - math.log(np.exp(pen).sum())
+    end = math.log(np.exp(heads[-1][:3]).sum()) - heads[-1][2]
+    for backend in ("reference", "cpu"):
+        got = ls.sketch(path, backend=backend).log_prob(rows)
+        assert got.unmasked == pytest.approx((total + end) / (len(rows) + 1), abs=1e-4)
+        assert got.masked == pytest.approx(total / len(rows), abs=1e-4)
 
 
 @pytest.mark.slow
