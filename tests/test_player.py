@@ -472,3 +472,26 @@ def test_an_output_that_sets_the_pace_is_not_late(stream):
     player = ls.play(stream, to=Plotter(), rate=1000, then="stop")
     assert player.wait(10)
     assert (player.stats().late_worst, player.stats().skipped) == (0, 0)
+
+
+def test_an_output_that_blocks_a_swap_is_taken_over_and_the_others_are_closed(model, monkeypatch):
+    from livesketch.player import players
+
+    monkeypatch.setattr(players, "STOP_LIMIT", 0.2)
+    release = threading.Event()
+
+    class Stuck(ls.Recorder):
+        def send(self, event):
+            if not release.is_set():
+                release.wait(10)
+            super().send(event)
+
+    stuck, left = Stuck(), ls.Recorder()
+    first = ls.play(ls.sketch(model, seed=1), to=[stuck, left], rate=500, name="cat")
+    time.sleep(0.05)
+    second = ls.play(ls.sketch(model, seed=2), to=stuck, rate=500, name="cat")
+    wait_for(lambda: len(stuck.opens) == 2)  # handed over all the same
+    release.set()
+    assert first.wait(5)
+    wait_for(lambda: second.stats().steps > 2)
+    assert (left.closes, stuck.closes) == (1, 0)

@@ -52,9 +52,9 @@ class CpuBatch(NumpyBatch):
         self._state = (scratch, self.voices, self.gate_bias, *start, self.given, self.hidden, self.cell, padded_head)
 
     @property
-    def weight_type(self) -> np.dtype[Any]:
-        """What the kernels are compiled for: int16 or float32."""
-        return self._weights[0].dtype
+    def weight_types(self) -> tuple[np.dtype[Any], np.dtype[Any]]:
+        """What the kernels are compiled for, gates and head: int16 or float32 each."""
+        return self._weights[0].dtype, self._weights[2].dtype
 
     def _sampled(self, override: NDArray[np.float64]) -> tuple[Any, ...]:
         """What sampling reads and writes, as ``kernels.step`` takes it."""
@@ -122,14 +122,14 @@ class CpuBackend:
     name = "cpu"
 
     def __init__(self) -> None:
-        self._warm: set[np.dtype[Any]] = set()
+        self._warm: set[tuple[np.dtype[Any], np.dtype[Any]]] = set()
 
     def open(self, checkpoint: Checkpoint, size: int) -> CpuBatch:
         """``Backend.open``; compiles, or loads what was compiled, so that no later step waits for it."""
         batch = CpuBatch(checkpoint, size)
-        if batch.weight_type not in self._warm:
+        if batch.weight_types not in self._warm:
             batch.warm_up()
-            self._warm.add(batch.weight_type)
+            self._warm.add(batch.weight_types)
         return batch
 
 

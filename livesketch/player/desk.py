@@ -46,9 +46,9 @@ class Desk:
                 self._attempt(output, output.close)
             raise
 
-    def disown(self) -> None:
-        """Sends nothing more: another desk has the outputs now."""
-        self.outputs = ()
+    def disown(self, taken: Sequence[Output]) -> None:
+        """Sends nothing more to these outputs, which another desk has now; the others are still its own to close."""
+        self.outputs = [output for output in self.outputs if all(output is not other for other in taken)]
 
     def send(self, event: Event, at: float) -> None:
         """One event, due at ``at``, under this performance's name, with the cues that belong to it."""

@@ -79,7 +79,7 @@ class Player:
 
     __slots__ = (
         "__weakref__", "_before", "_clock", "_cut", "_desk", "_done", "_drawings", "_farewell", "_finished", "_keep",
-        "_late_worst", "_rate", "_sent", "_skipped", "_stage", "_steps", "_stop", "_then", "_thread",
+        "_late_worst", "_rate", "_sent", "_shared", "_skipped", "_stage", "_steps", "_stop", "_then", "_thread",
         "_voices", "error", "name", "stream",
     )  # fmt: skip
 
@@ -100,6 +100,7 @@ class Player:
         self._late_worst = self._skipped = self._sent = 0.0
         self._done: set[int] = set()
         self._before: Player | None = None
+        self._shared: tuple[Output, ...] = ()
         self._thread = threading.Thread(target=self._run, name=f"{THREADS}{name}", daemon=True)
 
     def __repr__(self) -> str:
@@ -160,7 +161,7 @@ class Player:
         """
         kept = () if before is None else before.to
         self._desk.open([output for output in self.to if not is_among(output, kept)], self._voices, self._stage)
-        self._before = before
+        self._before, self._shared = before, kept
         if before is not None:
             before.give_way(self.to)
         self._thread.start()
@@ -190,9 +191,9 @@ class Player:
         self._keep, self._farewell = tuple(keep), "swap"
         self._stop.set()
 
-    def disown(self) -> None:
-        """Sends nothing more to its outputs, though one of them has not returned yet."""
-        self._desk.disown()
+    def disown(self, taken: Sequence[Output]) -> None:
+        """Sends nothing more to these outputs, though one of them has not returned yet."""
+        self._desk.disown(taken)
 
     def ask_to_stop(self) -> None:
         """Like ``stop``, but returns at once."""
@@ -216,9 +217,9 @@ class Player:
         if before is None:
             return
         if not before.wait(STOP_LIMIT):
-            before.disown()
+            before.disown(self.to)
             _LOG.error("%s: an output has not returned for %g s; taken over all the same", self.name, STOP_LIMIT)
-        self._desk.open([output for output in self.to if is_among(output, before.to)], self._voices, self._stage)
+        self._desk.open([output for output in self.to if is_among(output, self._shared)], self._voices, self._stage)
 
     def _play(self) -> None:
         self._sent, rate = self._clock.now(), self._rate
