@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -266,6 +267,44 @@ def test_an_interruption_between_a_step_and_its_delivery_loses_nothing(model):
             stream._batch.step()  # what Ctrl-C leaves: the batch has stepped, the action was not handed out
             got += stream.take(3)
         assert [(a.step, a.drawing, a.pen) for a in got] == [(a.step, a.drawing, a.pen) for a in whole[:25]]
+
+
+def test_ctrl_c_at_any_line_of_a_step_leaves_the_same_drawing(model):
+    """The interruption is raised at the k-th line that a step runs, for every k."""
+    wanted = list(ls.sketch(model, seed=7, temperature=1.0).drawing())
+    for line in itertools.count(1):
+        stream = ls.sketch(model, seed=7, temperature=1.0)
+        stream.take(4)
+        with interrupted_at(line) as left, contextlib.suppress(KeyboardInterrupt):
+            next(stream)
+        while not stream.actions[-1].last:
+            next(stream)
+        assert stream.actions == wanted, line
+        if left[0] > 0:  # the step has fewer lines
+            break
+    assert line > 10
+
+
+@contextlib.contextmanager
+def interrupted_at(line):
+    """Raises KeyboardInterrupt before the ``line``-th line that livesketch runs in the block."""
+    left = [line]
+
+    def trace(frame, event, _):
+        if "livesketch" not in frame.f_code.co_filename:
+            return None
+        if event == "line":
+            left[0] -= 1
+            if not left[0]:
+                sys.settrace(None)
+                raise KeyboardInterrupt
+        return trace
+
+    sys.settrace(trace)
+    try:
+        yield left
+    finally:
+        sys.settrace(None)
 
 
 def test_ctrl_c_at_any_moment_leaves_the_same_drawing(model):

@@ -101,9 +101,9 @@ class SketchStream(ModelStream):
         """One decoder step."""
         with self._lock:
             action = self._action(self._records()[0], "model")
-            self._taken = self._batch.steps
             self._remember(action)
             self._fed.clear()
+            self._taken = self._batch.steps  # the last: what breaks this off before leaves the action due
             return action
 
     def events(self) -> list[PenAction]:
@@ -121,6 +121,8 @@ class SketchStream(ModelStream):
         )  # fmt: skip
 
     def _remember(self, action: PenAction) -> None:
+        if self._trail and (self._trail[-1].drawing, self._trail[-1].step) == (action.drawing, action.step):
+            return  # Ctrl-C came after it was remembered and before it was handed out
         if not action.step:
             self._trail = []  # a new list: whoever holds the old one has the old drawing, whole
         self._trail.append(action)
@@ -193,9 +195,9 @@ class SketchStream(ModelStream):
         rows = data_rows(self._checkpoint, strokes, units)
         with self._lock:
             if self._batch.steps != self._taken:  # drawn, but Ctrl-C kept it from being delivered
-                self._taken = self._batch.steps
-                self._fed.append(self._action(self._batch.actions[0], "model"))
+                self._fed = [*self._fed, self._action(self._batch.actions[0], "model")]
                 self._remember(self._fed[-1])
+                self._taken = self._batch.steps
             before = self._trail[-1] if self._trail and not self._trail[-1].last else None
             begun = before.step + 1 if before else 0
             if before and before.pen is Pen.UP and np.ndim(strokes[0]) == 2:  # polylines
@@ -212,9 +214,10 @@ class SketchStream(ModelStream):
             except BaseException:  # Ctrl-C: all of it is fed, or nothing
                 self._batch.restore(snapshot)
                 raise
-            self._taken = self._batch.steps
-            for action in actions:
-                self._remember(action)
+            if begun:
+                self._trail.extend(actions)
+            else:
+                self._trail = [*actions]
             self._fed = [*self._fed, *actions] if begun else [*actions]
             return actions
 
