@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from livesketch.errors import CheckpointError, OutputError, UnsupportedModelError
+from livesketch.models.cells import CellSizes
 from livesketch.models.checkpoint import (
     Checkpoint,
     CheckpointInfo,
@@ -53,8 +54,14 @@ KINDS: dict[str, dict[str, Any]] = {
     "plain": {},
     "labels": {"label_size": 2, "labels": ("cat", "pig", "猫")},
     "latent": {"z_size": 4},
-    "vae": {"architecture": "sketch_vae", "z_size": 4},
-    "vae with labels": {"architecture": "sketch_vae", "z_size": 4, "label_size": 2, "labels": ("cat",)},
+    "vae": {"architecture": "sketch_vae", "encoder_cell": "lstm", "z_size": 4},
+    "vae with labels": {
+        "architecture": "sketch_vae",
+        "encoder_cell": "lstm",
+        "z_size": 4,
+        "label_size": 2,
+        "labels": ("cat",),
+    },
 }
 
 
@@ -63,7 +70,7 @@ def make(kind: str = "plain", dtype: str = "int16", **changes: Any) -> Checkpoin
     info = {**INFO, **KINDS[kind], **changes}
     rng = np.random.default_rng(3)
     tensors = {}
-    for name, shape in shapes_of(CheckpointInfo(**info), 5).items():
+    for name, shape in shapes_of(CheckpointInfo(**info), CellSizes("lstm", 5) if "vae" in kind else None).items():
         dense = rng.normal(size=shape)
         tensors[name] = quantize(dense) if dtype == "int16" else Tensor(dense.astype(dtype))
     return Checkpoint(**info, tensors=tensors)
@@ -447,7 +454,7 @@ def test_shapes_are_those_of_the_format() -> None:
         "start.b": (6,),
         "label.w": (3, 2),
     }
-    vae = shapes_of(CheckpointInfo(**{**INFO, **KINDS["vae"]}), 5)
+    vae = shapes_of(CheckpointInfo(**{**INFO, **KINDS["vae"]}), CellSizes("lstm", 5))
     assert vae["encoder.backward.w_x"] == (5, 20)
     assert (vae["mu.w"], vae["sigma.b"], vae["decoder.w_x"]) == ((10, 4), (4,), (9, 12))
 

@@ -1,12 +1,13 @@
 """Whether a model is sound: its fields, shapes and weights. All that is loaded, imported or saved is checked."""
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, Final
 
 import numpy as np
 
 from ..errors import CheckpointError, UnsupportedModelError
+from .cells import CELLS, CellSizes, Shape, cell_shapes, sizes_of
 from .fields import Fields, is_number
 from .model import Checkpoint, CheckpointInfo
 
@@ -15,8 +16,9 @@ MAX_WEIGHT: Final = 1e6
 
 DTYPES: Final = ("int16", "float16", "float32")
 
-_MAX_UNITS: Final = 1e9
-_KNOWN: Final = {"architecture": ("sketch_decoder", "sketch_vae"), "cell": ("lstm",), "start_pen": ("down",)}
+MAX_UNITS: Final = 16384
+_MAX_SPAN: Final = 1e9
+_KNOWN: Final = {"architecture": ("sketch_decoder", "sketch_vae"), "cell": CELLS, "start_pen": ("down",)}
 
 
 def info_values(info: CheckpointInfo) -> dict[str, Any]:
@@ -30,24 +32,21 @@ def info_from(values: Mapping[str, Any], where: str) -> CheckpointInfo:
     Raises:
         CheckpointError: a field is missing or out of range; UnsupportedModelError for an unknown architecture.
     """
-    get = Fields(values, where)
+    get = Fields({**_defaults(values), **values}, where)
     for key, known in _KNOWN.items():
         if get.text(key) not in known:
-            raise UnsupportedModelError(
-                f"{where}: {key} is {str(values[key])[:80]!r}; this version knows {', '.join(known)}; "
-                "try a newer livesketch"
-            )
+            raise _unknown(key, values[key], known, where)
     info = CheckpointInfo(
         name=get.name("name"),
         architecture=get.text("architecture"),
         cell=get.text("cell"),
-        hidden=get.whole("hidden", 1, 16384),
+        hidden=get.whole("hidden", 1, MAX_UNITS),
         mixtures=get.whole("mixtures", 1, 1000),
-        z_size=get.whole("z_size", 0, 16384),
-        label_size=get.whole("label_size", 0, 16384),
+        z_size=get.whole("z_size", 0, MAX_UNITS),
+        label_size=get.whole("label_size", 0, MAX_UNITS),
         labels=get.names("labels", 10_000),
-        scale_factor=get.number("scale_factor", 0, _MAX_UNITS),
-        stage_units=get.number("stage_units", 0, _MAX_UNITS),
+        scale_factor=get.number("scale_factor", 0, _MAX_SPAN),
+        stage_units=get.number("stage_units", 0, _MAX_SPAN),
         max_steps=get.whole("max_steps", 1, 10**6),
         start_token=get.numbers("start_token", 5),
         start_pen=get.text("start_pen"),
@@ -57,50 +56,81 @@ def info_from(values: Mapping[str, Any], where: str) -> CheckpointInfo:
         data=get.text("data"),
         losses=get.numbers_by_name("losses"),
         source=get.table("source"),
+        encoder_cell=get.text("encoder_cell"),
+        z_optional=get.flag("z_optional"),
     )
     if (info.label_size > 0) != bool(info.labels):
         raise get.refuse("labels", f"{'names' if info.label_size else 'none'}, as 'label_size' is {info.label_size}")
     if info.architecture == "sketch_vae" and not info.z_size:
         raise get.refuse("z_size", "1 or more for a sketch_vae")
+    cells = CELLS if info.architecture == "sketch_vae" else ("",)
+    if info.encoder_cell not in cells:
+        raise _unknown("encoder_cell", info.encoder_cell, cells, where)
     return info
 
 
-def shapes_of(info: CheckpointInfo, encoder: int = 0) -> dict[str, tuple[int, ...]]:
-    """The tensors that a model has, and their shapes; ``encoder`` is the units of a VAE's encoder, each direction."""
-    hidden, head, condition = info.hidden, 3 + 6 * info.mixtures, info.z_size + info.label_size
-    shapes: dict[str, tuple[int, ...]] = {
-        "decoder.w_x": (5 + condition, 4 * hidden),
-        "decoder.w_h": (hidden, 4 * hidden),
-        "decoder.b": (4 * hidden,),
-        "head.w": (hidden, head),
-        "head.b": (head,),
-    }
+def _defaults(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields that came later, as files without them mean them."""
+    return {"encoder_cell": "lstm" if values.get("architecture") == "sketch_vae" else "", "z_optional": False}
+
+
+def _unknown(key: str, came: Any, known: tuple[str, ...], where: str) -> UnsupportedModelError:
+    names = ", ".join(name or "none" for name in known)
+    return UnsupportedModelError(
+        f"{where}: {key} is {str(came)[:80]!r}; this version knows {names}; try a newer livesketch"
+    )
+
+
+def shapes_of(
+    info: CheckpointInfo, encoder: CellSizes | None = None, decoder: CellSizes | None = None
+) -> dict[str, Shape]:
+    """The tensors that a model has, and their shapes.
+
+    ``encoder`` is the size of a VAE's encoder, each direction; ``decoder`` may be left out for cells whose size
+    ``info.hidden`` says.
+    """
+    decoder = decoder or CellSizes(info.cell, info.hidden)
+    head, condition = 3 + 6 * info.mixtures, info.z_size + info.label_size
+    shapes = cell_shapes("decoder", decoder, 5 + condition)
+    shapes |= {"head.w": (info.hidden, head), "head.b": (head,)}
     if condition:
-        shapes |= {"start.w": (condition, 2 * hidden), "start.b": (2 * hidden,)}
+        shapes |= {"start.w": (condition, 2 * decoder.state), "start.b": (2 * decoder.state,)}
     if info.label_size:
         shapes["label.w"] = (len(info.labels), info.label_size)
-    if info.architecture == "sketch_vae":
+    if encoder is not None:
         for way in ("encoder.forward", "encoder.backward"):
-            shapes |= {f"{way}.w_x": (5, 4 * encoder), f"{way}.w_h": (encoder, 4 * encoder), f"{way}.b": (4 * encoder,)}
+            shapes |= cell_shapes(way, encoder, 5)
         for part in ("mu", "sigma"):
-            shapes |= {f"{part}.w": (2 * encoder, info.z_size), f"{part}.b": (info.z_size,)}
+            shapes |= {f"{part}.w": (2 * encoder.units, info.z_size), f"{part}.b": (info.z_size,)}
     return shapes
 
 
-def check_shapes(info: CheckpointInfo, came: Mapping[str, tuple[int, ...]], where: str) -> None:
-    """Compares the shapes in a file with those that its fields call for; the encoder's size is read off its weights.
+def _sizes(prefix: str, cell: str, came: Mapping[str, Shape], where: str) -> CellSizes:
+    """The size of a cell in a file, refused where the shapes it is read off make no sense."""
+    sizes = sizes_of(prefix, cell, came)
+    counts = {"w_h": sizes.units}
+    if cell == "hyper":
+        counts |= {"hyper.w_h": sizes.hyper_units, "scale_x.w": sizes.embedding}
+    for name, count in counts.items():
+        if not 1 <= count <= MAX_UNITS:
+            raise CheckpointError(
+                f"{where}: {prefix}.{name} has shape {came.get(f'{prefix}.{name}', ())}, of which no size of a {cell} "
+                f"cell from 1 to {MAX_UNITS} can be read; make the file again"
+            )
+    return sizes
+
+
+def check_shapes(info: CheckpointInfo, came: Mapping[str, Shape], where: str) -> None:
+    """Compares the shapes in a file with those that its fields call for; other sizes are read off its weights.
 
     Raises:
         CheckpointError: a tensor is missing, unknown, or of another shape.
     """
-    recurrent = came.get("encoder.forward.w_h", ())
-    encoder = recurrent[0] if len(recurrent) == 2 else 0
-    if info.architecture == "sketch_vae" and not 1 <= encoder <= 16384:
-        raise CheckpointError(
-            f"{where}: encoder.forward.w_h has shape {recurrent}; expected (E, 4E) with E from 1 to 16384; "
-            "make the file again"
-        )
-    expected = shapes_of(info, encoder)
+    encoder = _sizes("encoder.forward", info.encoder_cell, came, where) if info.encoder_cell else None
+    decoder = CellSizes(info.cell, info.hidden)
+    if info.cell == "hyper":
+        decoder = replace(_sizes("decoder", info.cell, came, where), units=info.hidden)
+    expected = shapes_of(info, encoder, decoder)
     for name, shape in expected.items():
         if came.get(name) != shape:
             found = f"has shape {came[name]}" if name in came else "is missing"
@@ -140,7 +170,7 @@ def check_weights(checkpoint: Checkpoint, where: str) -> None:
     for name, tensor in checkpoint.tensors.items():
         values = tensor.values
         least, most = float(values.min()), float(values.max())  # NaN comes through both
-        peak = np.maximum(abs(least), abs(most)) * tensor.scale
+        peak = float(np.maximum(abs(least), abs(most))) * tensor.scale
         if not peak <= MAX_WEIGHT:
             raise CheckpointError(
                 f"{where}: tensor {name} has weights from {least:g} to {most:g}, scale {tensor.scale:g}; expected "

@@ -66,6 +66,13 @@ class Fields:
             raise self.refuse(key, "a text")
         return value
 
+    def flag(self, key: str) -> bool:
+        """True or false."""
+        value = self.values.get(key)
+        if not isinstance(value, bool):
+            raise self.refuse(key, "true or false")
+        return value
+
     def name(self, key: str) -> str:
         """A printable text of 1 to 200 characters, not blank."""
         value = self.text(key)

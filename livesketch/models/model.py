@@ -5,7 +5,7 @@ Matrices are kept for row vectors, x @ W; the gate columns come in the blocks i,
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -40,7 +40,7 @@ class CheckpointInfo:
     architecture: str
     """``sketch_decoder``, which draws, or ``sketch_vae``, which also encodes."""
     cell: str
-    """``lstm``."""
+    """The decoder's: ``lstm``, ``layer_norm`` or ``hyper`` (see ``cells``)."""
     hidden: int
     """Units H of the decoder, 1 … 16384."""
     mixtures: int
@@ -71,13 +71,17 @@ class CheckpointInfo:
     """Measured, by name."""
     source: Mapping[str, Any]
     """Where the file came from; JSON values."""
+    encoder_cell: str = ""
+    """The encoder's cell, in both directions; empty without an encoder."""
+    z_optional: bool = False
+    """Whether the model learnt to draw without a latent vector too: all zeros then stand for the label alone."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Checkpoint(CheckpointInfo):
     """A model: weights, and what is known about them. ``checks.shapes_of`` lists the tensors."""
 
-    tensors: Mapping[str, Tensor]
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 def quantize(array: NDArray[Any]) -> Tensor:
