@@ -6,9 +6,11 @@ LivesketchError
 ├── DataError               (ValueError)    a data file that cannot be read, or read safely
 ├── CheckpointError         (ValueError)    a model file that is broken, unsafe or of another kind
 │   └── UnsupportedModelError               a sound model file that this version cannot do this with
+├── TrainingError           (RuntimeError)  a training that went wrong, or cannot go on with what it was given
 ├── ModelNotFoundError      (LookupError)   no bundled model and no file of that name
 ├── BackendUnavailableError (RuntimeError)  a named backend that does not exist or cannot run here
 ├── OutputError             (OSError)       a target that cannot be opened, reached or written
+├── DownloadError           (OSError)       a file that could not be fetched: no network, refused, cut off, too large
 └── MissingExtraError       (ImportError)   an optional package that is not installed
 
 Each message says what came, what was expected and what to try.
@@ -39,6 +41,10 @@ class UnsupportedModelError(CheckpointError):
     """A sound model file that this version of livesketch cannot do this with."""
 
 
+class TrainingError(LivesketchError, RuntimeError):
+    """A training whose numbers left the finite ones, or that cannot go on with the data or options given."""
+
+
 class ModelNotFoundError(LivesketchError, LookupError):
     """Neither a bundled model nor a file of that name."""
 
@@ -49,6 +55,10 @@ class BackendUnavailableError(LivesketchError, RuntimeError):
 
 class OutputError(LivesketchError, OSError):
     """An output's target cannot be opened, reached or written."""
+
+
+class DownloadError(LivesketchError, OSError):
+    """A file that could not be fetched: no network, a server that refuses or breaks off, a file that is too large."""
 
 
 class MissingExtraError(LivesketchError, ImportError):

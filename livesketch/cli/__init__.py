@@ -2,7 +2,8 @@
 
 Results go to stdout, progress and the live drawing to stderr. Exit codes: 0 done, 2 bad arguments, 3 a model or data
 file that is missing or broken, 4 an output that cannot be reached or written, 5 something that is not installed or
-cannot run here, 130 interrupted, 129 and 143 hung up and terminated (pens up, files complete).
+cannot run here, 6 a training that went wrong, 130 interrupted, 129 and 143 hung up and terminated (pens up, files
+complete).
 """
 
 import argparse
@@ -26,8 +27,9 @@ from ..errors import (
     ModelNotFoundError,
     OutputError,
     StrokesError,
+    TrainingError,
 )
-from . import draw, importing, models, monitor, play
+from . import draw, evaluate, importing, models, monitor, play, train
 from .common import Commands, note
 
 _EXIT_CODES: Final[dict[type[LivesketchError], int]] = {
@@ -37,10 +39,11 @@ _EXIT_CODES: Final[dict[type[LivesketchError], int]] = {
     CheckpointError: 3,
     DataError: 3,
     OutputError: 4,
+    TrainingError: 6,
     BackendUnavailableError: 5,
     MissingExtraError: 5,
 }
-_COMMANDS: Final = (draw, play, importing, models, monitor)
+_COMMANDS: Final = (draw, play, train, evaluate, importing, models, monitor)
 """In the order of ``livesketch --help``; each adds itself."""
 
 

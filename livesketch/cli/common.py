@@ -33,12 +33,14 @@ class Commands:
 
 
 def note(text: str) -> None:
+    """One line on stderr."""
     if sys.stderr is not None:
         with contextlib.suppress(OSError):  # nobody is left to be told
             print(text, file=sys.stderr, flush=True)
 
 
 def open_stream(args: argparse.Namespace) -> "SketchStream":
+    """The stream that ``add_model``'s options describe."""
     with loading():
         from ..streams.sketch import sketch  # noqa: PLC0415 - --help must not wait for a backend
 
@@ -51,12 +53,14 @@ def open_stream(args: argparse.Namespace) -> "SketchStream":
 
 
 def open_svg(args: argparse.Namespace, path: str) -> "Output":
+    """The page that ``add_page``'s options describe."""
     from ..outputs.svg import svg  # noqa: PLC0415 - likewise
 
     return svg(path, args.page, args.landscape, args.margin, args.pen_width, args.color)
 
 
 def cut_note(cut: int, drawings: int, max_steps: int) -> None:
+    """Says how many drawings were cut at the longest, where some were."""
     if cut:
         note(f"{cut} of {drawings} drawings did not end by themselves and were cut at {max_steps} steps")
 
@@ -77,6 +81,7 @@ def number(kind: type[int] | type[float], least: float, most: float = float("inf
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
+    """Which model, and how it draws."""
     parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
     parser.add_argument("--seed", type=int, help="draws the same again (default: a fresh one, printed at the end)")
     parser.add_argument("--temperature", type=float, default=0.65, help="0 greedy, 0.2 tame, 1.2 wild (default 0.65)")
@@ -85,6 +90,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 
 
 def add_page(parser: argparse.ArgumentParser) -> None:
+    """The page of an SVG file."""
     parser.add_argument("--page", default="a4", help="a0 … a6, letter, or such as 300x200mm (default a4)")
     parser.add_argument("--landscape", action="store_true", help="the page on its side")
     parser.add_argument("--margin", default="10mm", help="kept free on all sides (default 10mm)")

@@ -46,7 +46,7 @@ def catalogue() -> dict[str, Entry]:
         info = _header(path, *_stamp(path))
         for label in info.labels or (None,):
             name = label or info.name
-            found.setdefault(_plain(name), Entry(name, path, label, info.licence, info.attribution))
+            found.setdefault(plain_name(name), Entry(name, path, label, info.licence, info.attribution))
     return {entry.name: entry for _, entry in sorted(found.items())}
 
 
@@ -69,8 +69,8 @@ def open_model(name_or_path: str | os.PathLike[str]) -> tuple[Checkpoint, str | 
         )
     text = os.fsdecode(name_or_path)
     if isinstance(name_or_path, str) and not _looks_like_path(text):
-        entries = {_plain(name): entry for name, entry in catalogue().items()}
-        entry = entries.get(_plain(text))
+        entries = {plain_name(name): entry for name, entry in catalogue().items()}
+        entry = entries.get(plain_name(text))
         if entry is not None:
             return _open(entry.path), entry.label
     path, label = _split(text)
@@ -80,7 +80,7 @@ def open_model(name_or_path: str | os.PathLike[str]) -> tuple[Checkpoint, str | 
     return checkpoint, _label(checkpoint, label, text)
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """A name as it is compared."""
     return re.sub(r"[\s_-]+", " ", name.casefold()).strip()
 
@@ -141,23 +141,29 @@ def _open(path: Path) -> Checkpoint:
 
 def _label(checkpoint: Checkpoint, asked: str | None, text: str) -> str | None:
     """The label as the model spells it."""
-    labels = {_plain(label): label for label in checkpoint.labels}
+    labels = {plain_name(label): label for label in checkpoint.labels}
     if not asked:
         if len(labels) > 1:
             example = f"{text.rstrip('#')}#{checkpoint.labels[0]}"
             raise ModelNotFoundError(f"{text} draws {', '.join(checkpoint.labels)}: say which, as in {example}")
         return next(iter(labels.values()), None)
-    if asked in checkpoint.labels:
-        return asked
-    if _plain(asked) in labels:
-        return labels[_plain(asked)]
+    found = spelled(asked, checkpoint.labels)
+    if found is not None:
+        return found
     has = f"its labels are {', '.join(checkpoint.labels)}" if labels else "it draws one thing and has no labels"
-    raise ModelNotFoundError(f"{text}: no label {asked!r}; {has}{_nearest(asked, checkpoint.labels)}")
+    raise ModelNotFoundError(f"{text}: no label {asked!r}; {has}{nearest(asked, checkpoint.labels)}")
 
 
-def _nearest(asked: str, names: Iterable[str]) -> str:
-    plain = {_plain(name): name for name in names}
-    near = [plain[name] for name in difflib.get_close_matches(_plain(asked), plain, n=3, cutoff=0.5)]
+def spelled(asked: str, names: Iterable[str]) -> str | None:
+    """The one of the names that was meant, capitals and kinds of space between words forgiven; None where none is."""
+    names = tuple(names)
+    return asked if asked in names else {plain_name(name): name for name in names}.get(plain_name(asked))
+
+
+def nearest(asked: str, names: Iterable[str]) -> str:
+    """The end of a message about a name that does not exist: those most like it; empty where none is."""
+    plain = {plain_name(name): name for name in names}
+    near = [plain[name] for name in difflib.get_close_matches(plain_name(asked), plain, n=3, cutoff=0.5)]
     return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
@@ -166,10 +172,10 @@ def _not_found(text: str) -> ModelNotFoundError:
     if _looks_like_path(text):
         here = _path(text.partition("#")[0])
         beside = [path.name for path in _siblings(here) if path.suffix.lower() in _SUFFIXES]
-        near = _nearest(here.name, beside)
+        near = nearest(here.name, beside)
         return ModelNotFoundError(f"no model file {text!r}{near}; `livesketch models` lists the bundled names")
     return ModelNotFoundError(
-        f"no model {text[:80]!r}: neither a bundled name nor a file{_nearest(text[:80], names)}; "
+        f"no model {text[:80]!r}: neither a bundled name nor a file{nearest(text[:80], names)}; "
         "`livesketch models` lists the names"
     )
 

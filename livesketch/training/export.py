@@ -1,133 +1,110 @@
-"""Turns the trainer's float32 weights into a checkpoint for drawing, with its model card beside it.
+"""From trained weights to a checkpoint that draws, with its model card beside it."""
 
-    python -m livesketch.training.export run/best.safetensors --name quickdraw10 -o quickdraw10.safetensors
-
-Weights become int16 with one scale per tensor; the gates go from PyTorch's order i, f, g, o to Sketch-RNN's i, j, f, o.
-"""
-
-import argparse
-import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import safe_open
 
-from ..models.checkpoint import Checkpoint, Tensor, quantize, save_checkpoint
-
-LICENCE = "CC-BY-4.0"
-ATTRIBUTION = "Trained on the Quick, Draw! Dataset, Google Creative Lab, CC BY 4.0"
+from ..models.checkpoint import Checkpoint, quantize, save_checkpoint
+from ..models.model import Tensor
+from ..models.network import NetworkSpec
 
 
-def _gates(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(4H, k) in PyTorch's order and layout as (k, 4H) in Sketch-RNN's."""
-    i, f, g, o = np.split(matrix, 4)
-    return np.ascontiguousarray(np.concatenate([i, g, f, o]).T)
+def checkpoint_of(
+    spec: NetworkSpec, weights: Mapping[str, NDArray[Any]], facts: Mapping[str, Any], *, exact: bool = False
+) -> Checkpoint:
+    """The checkpoint of trained weights, int16 with one scale a tensor, or float32 where ``exact``.
 
-
-def convert(weights: dict[str, NDArray[np.float32]], facts: dict[str, Any], name: str) -> Checkpoint:
-    """The checkpoint of a trained ``ClassConditionalDecoder`` (its state dict as arrays, and the trainer's facts)."""
-    hidden = facts["hidden"]
-    bias = _gates((weights["lstm.bias_ih_l0"] + weights["lstm.bias_hh_l0"])[:, None])[0]
-    bias[2 * hidden : 3 * hidden] -= 1.0  # kept apart, as Sketch-RNN does: forget_bias below
-    tensors: dict[str, Tensor] = {
-        "decoder.w_x": quantize(_gates(weights["lstm.weight_ih_l0"])),
-        "decoder.w_h": quantize(_gates(weights["lstm.weight_hh_l0"])),
-        "decoder.b": quantize(bias),
-        "head.w": quantize(weights["head.weight"].T.copy()),
-        "head.b": quantize(weights["head.bias"]),
-        "start.w": quantize(weights["start.weight"].T.copy()),
-        "start.b": quantize(weights["start.bias"]),
-        "label.w": quantize(weights["labels"]),
-    }
-    losses = {
-        f"{split}.{part}": facts[split][part] for split in ("valid", "test") for part in ("nats", "offset", "pen")
-    }
+    ``weights`` by checkpoint tensor name; ``facts`` as ``SketchRun.facts`` gives them.
+    """
+    store = (lambda array: Tensor(np.asarray(array, np.float32))) if exact else quantize
+    settings = facts["settings"]
     return Checkpoint(
-        name=name,
-        architecture="sketch_decoder",
-        cell="lstm",
-        hidden=hidden,
-        mixtures=facts["mixtures"],
-        z_size=0,
-        label_size=weights["labels"].shape[1],
-        labels=tuple(facts["labels"]),
+        name=facts["name"],
+        architecture="sketch_vae" if spec.z_size else "sketch_decoder",
+        cell=spec.cell,
+        hidden=spec.hidden,
+        mixtures=spec.mixtures,
+        z_size=spec.z_size,
+        label_size=spec.label_size if spec.labels else 0,
+        labels=tuple(facts["labels"]) if spec.labels else (),
         scale_factor=facts["scale_factor"],
         stage_units=facts["stage_units"],
-        max_steps=int(facts["max_steps"]),
+        max_steps=facts["longest"] + 1,
         start_token=(0.0, 0.0, 1.0, 0.0, 0.0),
         start_pen="down",
-        forget_bias=1.0,
-        licence=LICENCE,
-        attribution=ATTRIBUTION,
-        data=f"Quick, Draw! simplified drawings: {', '.join(facts['labels'])}",
-        losses=losses,
-        source={"trainer": "livesketch.training.sketch", **{k: facts[k] for k in ("steps", "epochs", "seed")}},
-        tensors=tensors,
+        forget_bias=spec.forget_bias,
+        licence=facts["licence"],
+        attribution=facts["attribution"],
+        data=facts["data"],
+        losses=dict(facts["losses"]),
+        source={
+            "trainer": "livesketch train sketch",
+            "step": facts["step"],
+            "epoch": facts["epoch"],
+            "minutes": round(facts["seconds"] / 60, 1),
+            "options": facts["options"],
+            "seed": settings["seed"],
+        },
+        encoder_cell=spec.encoder_cell if spec.z_size else "",
+        z_optional=bool(spec.z_size and settings["z_dropout"]),
+        tensors={name: store(np.asarray(array)) for name, array in weights.items()},
     )
 
 
-CARD = """# {name}
-
-A class-conditional Sketch-RNN decoder: one model that draws {count} things by name.
+_CARD = """# {name}
 
 | | |
 |---|---|
 | draws | {labels} |
-| architecture | LSTM decoder, {hidden} units, {mixtures} mixture components, label vector of {label_size} (`livesketch.models.network.ClassConditionalDecoder`) |
+| architecture | {architecture} |
 | weights | int16 with one scale per tensor, {size:.2f} MB |
-| data | Quick, Draw! Dataset, simplified drawings, 90 % of about 4,900 per category for training, 5 % each for validation and test |
+| data | {data} |
 | licence of the weights | {licence} |
 | attribution | {attribution} |
-| trained | {steps:,} steps of 100 drawings, {epochs} epochs, {minutes:.0f} minutes on 2 CPU cores, bfloat16 autocast, seed {seed}, in the last of {runs} runs |
-| scale factor | {scale:.3f} data units (standard deviation of all training offsets) |
+| trained | {step:,} steps of {batch} drawings, {epoch} whole epochs, {minutes:.0f} minutes on {device}, seed {seed} |
+| chosen | lowest validation L_R + kl_weight * max(L_KL, kl_tolerance), looked at every {every} steps |
+| scale factor | {scale:.3f} data units per model unit (standard deviation of all training offsets) |
 | stage | {stage:.0f} data units across (twice the reach that 95 % of the training drawings keep within) |
-| longest drawing | {max_steps} steps; longer training drawings were left out |
+| longest drawing | {longest} rows; longer ones were left out |
+{skipped}
+Losses, measured in float32 before the weights were made int16. Nats per step are the negative log density in model
+units over every row and one END per drawing. L_R is magenta's: the sum over a drawing divided by N_max = {n_max}, mean over
+drawings. L_KL is the mean over latent numbers and drawings, without the floor.
 
-Nats per step (negative log density in model units, every row and one END per drawing, the offset term of END left out),
-measured in float32 before the weights were made int16; the weights are an exponential moving average, chosen by the
-validation figure:
+| | |
+|---|---|
+{losses}
 
-| split | total | offset | pen |
-|---|---|---|---|
-| validation | {valid[nats]:.4f} | {valid[offset]:.4f} | {valid[pen]:.4f} |
-| test | {test[nats]:.4f} | {test[offset]:.4f} | {test[pen]:.4f} |
+Reproduce:
 
-Reproduce, with the ten `.npz` files of the data set:
-
-{commands}
-    python -m livesketch.training.export run/best.safetensors --name {name} -o {name}.safetensors
-
-Training is limited by time, so that another machine gets further or less far. Limits: quick doodles by many hands, drawn
-in 20 seconds; the model copies their habits and their mistakes.
+    livesketch train sketch {sources} {options} -o {file}
 """
 
 
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("weights", type=Path)
-    parser.add_argument("--name", required=True)
-    parser.add_argument("-o", "--output", type=Path, required=True)
-    args = parser.parse_args()
-    with safe_open(args.weights, "np") as stored:
-        facts = json.loads(stored.metadata()["facts"])
-        weights = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118 - no mapping
-    checkpoint = convert(weights, facts, args.name)
-    save_checkpoint(checkpoint, args.output)
-    files = " ".join(f'"{label}.npz"' if " " in label else f"{label}.npz" for label in checkpoint.labels)
-    card = CARD.format(
-        name=args.name, count=len(checkpoint.labels), labels=", ".join(checkpoint.labels), hidden=checkpoint.hidden,
-        mixtures=checkpoint.mixtures, label_size=checkpoint.label_size, size=args.output.stat().st_size / 1e6,
-        licence=checkpoint.licence, attribution=checkpoint.attribution, scale=checkpoint.scale_factor,
-        stage=checkpoint.stage_units,
-        runs=len(facts["runs"]),
-        commands="\n".join(f"    python -m livesketch.training.sketch {files} {run} --out run" for run in facts["runs"]),
-        **{k: facts[k] for k in ("steps", "epochs", "minutes", "seed", "valid", "test")}, max_steps=checkpoint.max_steps,
+def save_model(checkpoint: Checkpoint, facts: Mapping[str, Any], path: Path) -> None:
+    """Writes the checkpoint and, beside it, its model card ``.md``.
+
+    Raises:
+        OutputError: one of them cannot be written.
+    """
+    save_checkpoint(checkpoint, path)
+    settings = facts["settings"]
+    z = f", latent vector of {checkpoint.z_size}" if checkpoint.z_size else ""
+    label = f", label vector of {checkpoint.label_size}" if checkpoint.label_size else ""
+    encoder = f", bidirectional {checkpoint.encoder_cell} encoder of {settings['encoder_hidden']} units" if z else ""
+    skipped = "".join(f"| left out | {line} |\n" for line in facts["skipped"][:20])
+    card = _CARD.format(
+        name=checkpoint.name, labels=", ".join(checkpoint.labels) or checkpoint.name,
+        architecture=f"{checkpoint.cell} decoder, {checkpoint.hidden} units, {checkpoint.mixtures} mixture components"
+        f"{z}{label}{encoder}",
+        size=path.stat().st_size / 1e6, data=checkpoint.data, licence=checkpoint.licence,
+        attribution=checkpoint.attribution, step=facts["step"], batch=settings["batch"], epoch=facts["epoch"],
+        minutes=facts["seconds"] / 60, device=facts["device"], seed=settings["seed"], every=settings["eval_every"],
+        scale=checkpoint.scale_factor, stage=checkpoint.stage_units, longest=facts["longest"], n_max=facts["longest"],
+        losses="\n".join(f"| {name} | {value:.4f} |" for name, value in checkpoint.losses.items()),
+        sources=facts["sources"], options=facts["options"], file=path.name, skipped=skipped,
     )  # fmt: skip
-    args.output.with_suffix(".md").write_text(card)
-
-
-if __name__ == "__main__":
-    main()
+    path.with_suffix(".md").write_text(card, encoding="utf-8")

@@ -1,258 +1,274 @@
-"""Trains the class-conditional decoder that ships with livesketch.
+"""Training a Sketch-RNN: one step, evaluation, and where it stands, ready to be stopped at any moment.
 
-    python -m livesketch.training.sketch cat.npz pig.npz --minutes 90 --out run/
-
-Inputs are official Sketch-RNN ``.npz`` data sets, one class each (the file name is the label). The run keeps an
-exponential moving average of the weights, and writes it as float32 safetensors (``best.safetensors``) whenever the
-validation loss improves; ``livesketch.training.export`` turns that into a checkpoint for drawing.
+The same settings, data and step give the same batch, noise and dropout whatever happened before, so that a training
+that was killed and goes on ends with the same weights as one that was not (on one machine, with as many threads).
 """
 
-import argparse
-import copy
-import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ..data.sketch_npz import Stroke3, read_sketch_npz
-from ..models.network import ClassConditionalDecoder, nats
-
-MIXTURES = 20
-LAST_RATE = 2e-5
-"""The learning rate at the end of the budget."""
-MAX_ROWS = 200
-"""Longer drawings are left out of training, and counted."""
+from ..data.drawings import DrawingSet
+from ..errors import TrainingError
+from ..models.network import NetworkSpec, SketchRNN
+from . import schedules
+from .batches import Sketches
+from .evaluation import evaluate, total
+from .objective import Objective
+from .settings import SketchSettings
+from .state import State
+from .workers import Workers
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
-    """One drawing with its class."""
+class StepReport:
+    """One step as it went, over the whole batch of all processes."""
 
-    rows: Stroke3
-    label: int
-
-
-def stroke5(rows: Stroke3, length: int) -> NDArray[np.float32]:
-    """Stroke-5 rows, padded with the end row (0, 0, 0, 0, 1) to ``length``; model units stay as they are."""
-    out = np.zeros((length, 5), np.float32)
-    n = len(rows)
-    out[:n, :2] = rows[:, :2]
-    out[:n, 2] = 1 - rows[:, 2]
-    out[:n, 3] = rows[:, 2]
-    out[n:, 4] = 1
-    return out
+    step: int
+    nats: float
+    """Per step of a drawing."""
+    kl: float
+    """Mean over latent numbers and encoded drawings; 0 without an encoder."""
+    rate: float
+    drawings: int
 
 
-def drop_points(rows: Stroke3, probability: float, rng: np.random.Generator) -> Stroke3:
-    """Magenta's ``augment_strokes``: merges random inner points of a stroke into the point before."""
-    drop = rng.random(len(rows)) < probability
-    out: list[list[float]] = []
-    inner = 0
-    for (dx, dy, lift), chance in zip(rows.tolist(), drop.tolist(), strict=True):
-        inner = 0 if lift else inner + 1
-        if chance and inner > 2:
-            out[-1][0] += dx
-            out[-1][1] += dy
-        else:
-            out.append([dx, dy, lift])
-    return np.array(out, np.float32)
+def spec_of(settings: SketchSettings, labels: int) -> NetworkSpec:
+    """The network that the settings ask for; a single class gets no label vector."""
+    several = labels > 1
+    return NetworkSpec(
+        hidden=settings.hidden, cell=settings.cell, z_size=settings.z_size, encoder_hidden=settings.encoder_hidden,
+        encoder_cell=settings.encoder_cell, labels=labels if several else 0,
+        label_size=settings.label_size if several else 0, mixtures=settings.mixtures,
+        recurrent_dropout=settings.recurrent_dropout, output_dropout=settings.output_dropout,
+    )  # fmt: skip
 
 
-def batches(
-    examples: list[Example], size: int, rng: np.random.Generator, augment: bool
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches of about equal length: stroke-5 (batch, steps + 1, 5) with the start token in row 0, and labels."""
-    order = rng.permutation(len(examples))
-    pool = size * 40
-    groups: list[NDArray[Any]] = []
-    for first in range(0, len(order), pool):
-        part = sorted(order[first : first + pool], key=lambda i: len(examples[i].rows))
-        groups += [np.array(part[i : i + size]) for i in range(0, len(part), size)]
-    for group in (groups[i] for i in rng.permutation(len(groups))):
-        drawings = [examples[i].rows for i in group]
-        if augment:
-            drawings = [drop_points(rows, 0.10, rng) for rows in drawings]
-        length = max(map(len, drawings)) + 1
-        batch = np.stack([stroke5(rows, length) for rows in drawings])
-        if augment:
-            batch[:, :, :2] *= rng.uniform(0.85, 1.15, (len(batch), 1, 2)).astype(np.float32)
-        start = np.zeros((len(batch), 1, 5), np.float32)
-        start[:, 0, 2] = 1
-        yield torch.from_numpy(np.concatenate([start, batch], 1)), torch.tensor([examples[i].label for i in group])
+def precision_of(settings: SketchSettings, device: torch.device) -> torch.dtype:
+    """What matrices are multiplied in; ``auto`` takes bfloat16 where the processor has instructions for it."""
+    if settings.precision != "auto":
+        return torch.bfloat16 if settings.precision == "bf16" else torch.float32
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    able = torch.cpu.get_capabilities()
+    return torch.bfloat16 if able.get("avx512_bf16") or able.get("amx_bf16") else torch.float32
 
 
-def loss_of(net: ClassConditionalDecoder, rows: Tensor, label: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """(offset nats summed, pen nats summed, steps): END is counted once, its offset not at all, padding never."""
-    inputs, target = rows[:, :-1], rows[:, 1:]
-    offset, pen = nats(net(inputs, label), target, net.mixtures)
-    ended = inputs[..., 4]
-    return (offset * (1 - target[..., 4])).sum(), (pen * (1 - ended)).sum(), (1 - ended).sum()
+class SketchRun:
+    """A training at some step.
 
+    Args:
+        settings: what is asked.
+        data: the drawings; scale factor and lengths are measured on them.
+        workers: this process among others.
+        name: the model's name.
+    """
 
-@torch.no_grad()
-def evaluate(net: ClassConditionalDecoder, examples: list[Example]) -> dict[str, float]:
-    """Nats per step on unaugmented drawings."""
-    net.eval()
-    totals = torch.zeros(3)
-    for rows, label in batches(examples, 200, np.random.default_rng(0), augment=False):
-        totals += torch.stack(loss_of(net, rows, label))
-    net.train()
-    offset, pen, steps = totals.tolist()
-    return {"offset": offset / steps, "pen": pen / steps, "nats": (offset + pen) / steps}
-
-
-@torch.no_grad()
-def follow(average: ClassConditionalDecoder, net: ClassConditionalDecoder) -> None:
-    """Moves the average a little towards the weights: exponential moving average, about 1,000 steps long."""
-    for mean, value in zip(average.parameters(), net.parameters(), strict=True):
-        mean.lerp_(value, 1e-3)
-
-
-def load(paths: list[Path]) -> tuple[list[str], dict[str, list[Example]], dict[str, float]]:
-    """Labels, splits in model units, and what was measured on the training drawings (data units)."""
-    labels = [path.stem for path in paths]
-    splits: dict[str, list[Example]] = {"train": [], "valid": [], "test": []}
-    too_long = 0
-    for label, path in enumerate(paths):
-        data = read_sketch_npz(path)
-        for split, examples in splits.items():
-            kept = [rows for rows in getattr(data, split) if len(rows) <= MAX_ROWS]
-            too_long += len(getattr(data, split)) - len(kept)
-            examples += [Example(rows, label) for rows in kept]
-    print(f"{len(splits['train'])} training drawings; {too_long} longer than {MAX_ROWS} rows left out", flush=True)
-    offsets = np.concatenate([example.rows[:, :2].ravel() for example in splits["train"]])
-    scale = float(offsets.std())
-    reach = [np.abs(example.rows[:, :2].cumsum(0)).max() for example in splits["train"]]
-    measured = {
-        "scale_factor": scale,
-        "stage_units": 2 * float(np.quantile(reach, 0.95)),
-        "max_steps": float(max(len(example.rows) for example in splits["train"]) + 1),
-    }
-    for examples in splits.values():
-        for example in examples:
-            example.rows[:, :2] /= scale
-    return labels, splits, measured
-
-
-def options_of(args: argparse.Namespace) -> str:
-    """The options of a run as they are typed, without its data and its folder."""
-    shown = {key: value for key, value in sorted(vars(args).items()) if key not in {"data", "out", "init", "bf16"}}
-    options = [f"--{key.replace('_', '-')} {value}" for key, value in shown.items()]
-    options += ["--bf16"] * args.bf16 + ["--init run/best.safetensors"] * bool(args.init)
-    return " ".join(options)
-
-
-class Run:
-    """One training run within a budget of minutes; the learning rate falls along half a cosine."""
-
-    def __init__(self, args: argparse.Namespace) -> None:
-        torch.manual_seed(args.seed)
-        self.args, self.rng = args, np.random.default_rng(args.seed)
-        self.labels, self.splits, self.measured = load(args.data)
-        self.net = ClassConditionalDecoder(
-            len(self.labels), args.hidden, MIXTURES, args.label_size, args.dropout, args.weight_dropout
+    def __init__(self, settings: SketchSettings, data: DrawingSet, workers: Workers, name: str) -> None:
+        self.settings, self.workers, self.data_labels, self.name = settings, workers, data.labels, name
+        self.scale_factor, self.stage_units, self.longest = data.scale_factor(), data.stage_units(), data.longest()
+        self.splits = {
+            split: Sketches(part.drawings, part.label, self.scale_factor)
+            for split, part in (("train", data.train), ("valid", data.valid), ("test", data.test))
+        }
+        torch.manual_seed(settings.seed)
+        self.net = SketchRNN(spec_of(settings, len(data.labels))).to(workers.device)
+        self.average = {key: value.detach().clone() for key, value in self.net.tensors().items()}
+        self.dtype = precision_of(settings, workers.device)
+        self._objective = workers.wrap(Objective(self.net, self.dtype))
+        self.optimizer = torch.optim.AdamW(
+            self.net.parameters(), lr=settings.rate, weight_decay=settings.weight_decay, fused=True
         )
-        self.runs = [options_of(args)]
-        if args.init:
-            self.net.load_state_dict(load_file(args.init))
-            with safe_open(args.init, "pt") as before:
-                self.runs = [*json.loads(before.metadata()["facts"])["runs"], *self.runs]
-        self.average = copy.deepcopy(self.net)
-        self.optimizer = torch.optim.AdamW(self.net.parameters(), lr=args.lr, weight_decay=args.weight_decay)
-        self.began = time.monotonic()
-        self.steps = self.epochs = 0
+        self.step = self.epoch = self._place = 0
+        self.seconds = 0.0
+        self.best, self.best_step, self.waited = math.inf, 0, 0
+        self.losses: dict[str, float] = {}
+        self.kept: dict[str, Tensor] = {}
+        """The averaged weights of the best look."""
+        self._groups: list[NDArray[np.int64]] = []
+        self._watched = np.random.default_rng([settings.seed, 7]).permutation(len(self.splits["valid"]))
 
-    def spent(self) -> float:
-        """Share of the budget, 0 to 1 and a little over."""
-        return (time.monotonic() - self.began) / (float(self.args.minutes) * 60)
+    def rate(self) -> float:
+        """The learning rate of the next step."""
+        asked = self.settings
+        if asked.rate_shape == "cosine":
+            return schedules.cosine(self.step, asked.steps, asked.rate, asked.rate_min)
+        return schedules.exponential(self.step, asked.rate, asked.rate_decay, asked.rate_min)
 
-    def step(self, rows: Tensor, label: Tensor) -> tuple[float, float]:
-        """One batch: summed nats and counted steps."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = LAST_RATE + (self.args.lr - LAST_RATE) * 0.5 * (
-                1 + math.cos(math.pi * min(self.spent(), 1.0))
-            )
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.args.bf16):
-            offset, pen, count = loss_of(self.net, rows, label)
-        loss = (offset + pen) / count
-        if not torch.isfinite(loss):
-            raise SystemExit(f"loss is {loss.item()} at step {self.steps}: try a smaller --lr")
+    def kl_weight(self) -> float:
+        """The weight of L_KL in the next step."""
+        return schedules.kl_weight(self.step, self.settings.kl_weight, self.settings.kl_start, self.settings.kl_decay)
+
+    def _next_group(self) -> NDArray[np.int64]:
+        """The drawings of the next step, the same in all processes."""
+        if not self._groups:
+            self._groups = self._shuffled()
+        group = self._groups[self._place]
+        self._place += 1
+        if self._place == len(self._groups):
+            self.epoch, self._place, self._groups = self.epoch + 1, 0, []
+        return group
+
+    def _shuffled(self) -> list[NDArray[np.int64]]:
+        """This epoch's groups; those with fewer drawings than there are processes are left out of it."""
+        rng = np.random.default_rng([self.settings.seed, 1, self.epoch])
+        groups = self.splits["train"].groups(self.settings.batch, rng)
+        return [group for group in groups if len(group) >= self.workers.count]
+
+    def advance(self) -> StepReport:
+        """One step: forward, backward, clipping by value, Adam.
+
+        Raises:
+            TrainingError: the loss or a gradient is not finite; the weights are as they were before.
+        """
+        began, asked, workers = time.monotonic(), self.settings, self.workers
+        rate, weight = self.rate(), self.kl_weight()
+        group = self._next_group()
+        rng = np.random.default_rng([asked.seed, 2, self.step])
+        batch = self.splits["train"].augmented(group, rng, asked.scale_augment, asked.drop_augment)
+        z_size, size = self.net.spec.z_size, len(group)
+        noise = torch.from_numpy(rng.standard_normal((size, z_size), np.float32)) if z_size else None
+        encoded = torch.from_numpy(rng.random(size) >= asked.z_dropout) if z_size else None
+        mine = torch.arange(workers.rank, size, workers.count)
+        torch.manual_seed(int(rng.integers(2**62)) + workers.rank)  # dropout
+        parts = self._objective(
+            batch.select(mine).to(workers.device),
+            noise[mine].to(workers.device) if noise is not None else None,
+            encoded[mine].to(workers.device) if encoded is not None else None,
+        )
+        nats, _, divergence, count = parts
+        sums = workers.summed(torch.stack([part.detach().double() for part in parts]))
+        kl = float(sums[2] / sums[3]) if sums[3] else 0.0
+        loss = nats / (size * self.longest)
+        if z_size and sums[3] and kl > asked.kl_tolerance:
+            loss = loss + weight * divergence / size
+        loss = loss * workers.count  # gradients are averaged over the processes, and this is a share of a sum
+        if z_size:
+            loss = loss + 0.0 * count  # the same graph in every process, also where none of its drawings is encoded
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_value_(self.net.parameters(), 1.0)
+        self._check(float(sums[0]), rate)
+        schedules.clip_by_value(self.net.parameters(), asked.clip)
+        for options in self.optimizer.param_groups:
+            options["lr"] = rate
         self.optimizer.step()
-        follow(self.average, self.net)
-        self.steps += 1
-        return (offset + pen).item(), count.item()
+        self._follow()
+        self.step += 1
+        self.seconds += time.monotonic() - began
+        return StepReport(self.step, float(sums[0] / sums[1]), kl, rate, size)
 
-    def epoch(self) -> float:
-        """All training drawings once, or as many as the budget allows: mean nats per step."""
-        total, counted = 0.0, 0.0
-        for rows, label in batches(self.splits["train"], self.args.batch, self.rng, augment=True):
-            if self.spent() > 1:
-                break
-            nats_sum, count = self.step(rows, label)
-            total, counted = total + nats_sum, counted + count
-            if self.steps % 50 == 0:
-                rate = self.steps * self.args.batch / (time.monotonic() - self.began)
-                print(f"step {self.steps} epoch {self.epochs} {total / counted:.4f} {rate:.0f}/s", flush=True)
-        self.epochs += 1
-        return total / max(counted, 1.0)
+    def _check(self, nats: float, rate: float) -> None:
+        finite = math.isfinite(nats) and all(
+            bool(torch.isfinite(part.grad).all()) for part in self.net.parameters() if part.grad is not None
+        )
+        if not self.workers.agree(finite):
+            raise TrainingError(
+                f"step {self.step}: the loss is {nats:g} or a gradient is not finite, at learning rate {rate:g}; the "
+                "state that was saved last is sound: go on from it with a smaller --rate, or with --precision fp32"
+            )
 
-    def save(self, valid: dict[str, float], minutes: float) -> None:
-        """The average's weights as float32 safetensors, with what the checkpoint and its card need to know."""
-        facts = {
-            "labels": self.labels, **self.measured, "hidden": self.args.hidden, "mixtures": MIXTURES, "steps": self.steps,
-            "epochs": self.epochs, "valid": valid, "test": evaluate(self.average, self.splits["test"]),
-            "minutes": minutes, "seed": self.args.seed, "runs": self.runs,
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Moves the average towards the weights; over fewer steps in the beginning."""
+        share = 1 - min(self.settings.average, (1 + self.step) / (10 + self.step)) if self.settings.average else 1.0
+        weights = [value.detach() for value in self.net.tensors().values()]
+        torch._foreach_lerp_(list(self.average.values()), weights, share)
+
+    def averaged(self) -> SketchRNN:
+        """A network with the averaged weights."""
+        net = SketchRNN(self.net.spec).to(self.workers.device)
+        net.load(self.average)
+        return net
+
+    def look(self) -> tuple[float, dict[str, float]]:
+        """Evaluates the averaged weights on validation drawings: (what models are chosen by, figures).
+
+        Models are chosen by L_R + kl_weight * max(L_KL, kl_tolerance), with the final kl_weight and z the posterior's
+        mean, every row and one END per drawing in L_R; magenta's own rule has another weight by accident (0.01, see
+        ``sketch_rnn_train.py``: the evaluation graph's kl_weight is never fed).
+        """
+        asked, net = self.settings, self.averaged()
+        ids = self._watched[: asked.eval_drawings]
+        found = total(evaluate(net, self.splits["valid"], self.longest, ids=ids, dtype=self.dtype))
+        figures = {"valid nats per step": float(found.nats_per_step)}
+        if self.net.spec.z_size:
+            figures["valid L_KL"] = float(found.l_kl)
+        if asked.z_dropout and asked.z_size:
+            without = total(evaluate(net, self.splits["valid"], self.longest, ids=ids, latent=False, dtype=self.dtype))
+            figures["valid nats per step, without latent"] = float(without.nats_per_step)
+        reconstruction = float(found.offset + found.pen + found.end) / (found.drawings * found.n_max)
+        chosen = reconstruction + asked.kl_weight * max(figures.get("valid L_KL", 0.0), asked.kl_tolerance)
+        better = chosen < self.best
+        self.waited = 0 if better else self.waited + 1
+        if better:
+            self.best, self.best_step, self.losses = chosen, self.step, figures
+            self.kept = {name: value.clone() for name, value in self.average.items()}
+        return chosen, figures
+
+    def facts(self) -> dict[str, Any]:
+        """Counters, settings and what was measured, as JSON values."""
+        return {
+            "name": self.name, "settings": self.settings.values(), "options": self.settings.command(),
+            "labels": list(self.data_labels), "scale_factor": self.scale_factor, "stage_units": self.stage_units,
+            "longest": self.longest, "sizes": {name: len(part) for name, part in self.splits.items()},
+            "step": self.step, "epoch": self.epoch, "place": self._place, "seconds": self.seconds,
+            "best": self.best if math.isfinite(self.best) else None, "best_step": self.best_step, "waited": self.waited,
+            "losses": self.losses,
         }  # fmt: skip
-        save_file(self.average.state_dict(), self.args.out / "best.safetensors", {"facts": json.dumps(facts)})
 
+    def state(self) -> State:
+        """All of it, to be saved."""
+        tensors: dict[str, Tensor] = {}
+        for name, weight in self.net.tensors().items():
+            tensors[f"weights/{name}"], tensors[f"average/{name}"] = weight, self.average[name]
+            if self.kept:
+                tensors[f"kept/{name}"] = self.kept[name]
+            moments = self.optimizer.state.get(weight, {})
+            if moments:
+                tensors[f"moment1/{name}"], tensors[f"moment2/{name}"] = moments["exp_avg"], moments["exp_avg_sq"]
+        return State(self.facts(), tensors)
 
-def train(args: argparse.Namespace) -> None:
-    """One run, as the command line describes it; the weights with the lowest validation nats are kept."""
-    run, best = Run(args), math.inf
-    args.out.mkdir(parents=True, exist_ok=True)
-    log: list[dict[str, float]] = []
-    while run.spent() <= 1:
-        nats_per_step, minutes = run.epoch(), (time.monotonic() - run.began) / 60
-        valid = evaluate(run.average, run.splits["valid"])
-        log.append({"epoch": run.epochs, "step": run.steps, "minutes": minutes, "train": nats_per_step, **valid})
-        print(json.dumps(log[-1]), flush=True)
-        if valid["nats"] < best:
-            best = valid["nats"]
-            run.save(valid, minutes)
-        (args.out / "log.json").write_text(json.dumps(log, indent=1))
+    @torch.no_grad()
+    def resume(self, state: State) -> None:
+        """Goes on from a saved state.
 
+        Raises:
+            TrainingError: it is of other data or other settings.
+        """
+        facts = state.facts
+        self._must_match(facts)
+        self.net.load(state.part("weights"))
+        for name, value in state.part("average").items():
+            self.average[name].copy_(value)
+        self.kept = {name: value.to(self.workers.device) for name, value in state.part("kept").items()}
+        first, second = state.part("moment1"), state.part("moment2")
+        for name, weight in self.net.tensors().items():
+            if name in first:
+                self.optimizer.state[weight] = {
+                    "step": torch.tensor(float(facts["step"]), device=weight.device),
+                    "exp_avg": first[name].to(weight.device), "exp_avg_sq": second[name].to(weight.device),
+                }  # fmt: skip
+        self.step, self.epoch, self._place = facts["step"], facts["epoch"], facts["place"]
+        self.seconds, self.losses = facts["seconds"], dict(facts["losses"])
+        self.best = math.inf if facts["best"] is None else facts["best"]
+        self.best_step, self.waited, self._groups = facts["best_step"], facts["waited"], self._shuffled()
 
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", nargs="+", type=Path)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=90)
-    parser.add_argument("--hidden", type=int, default=512)
-    parser.add_argument("--label-size", type=int, default=32)
-    parser.add_argument("--batch", type=int, default=100)
-    parser.add_argument("--lr", type=float, default=2e-3)
-    parser.add_argument("--weight-decay", type=float, default=1e-4)
-    parser.add_argument("--dropout", type=float, default=0.1)
-    parser.add_argument("--weight-dropout", type=float, default=0.0)
-    parser.add_argument("--init", type=Path, help="weights of an earlier run (best.safetensors) to go on from")
-    parser.add_argument("--bf16", action="store_true")
-    parser.add_argument("--seed", type=int, default=1)
-    train(parser.parse_args())
-
-
-if __name__ == "__main__":
-    main()
+    def _must_match(self, facts: Mapping[str, Any]) -> None:
+        changed = self.settings.must_agree(facts["settings"])
+        now = self.facts()
+        for name in ("labels", "sizes", "longest"):
+            if facts[name] != now[name]:
+                changed[f"the data's {name}"] = (facts[name], now[name])
+        if changed:
+            lines = "; ".join(f"{name} was {str(old)[:60]}, is {str(new)[:60]}" for name, (old, new) in changed.items())
+            raise TrainingError(
+                f"the training that was begun here differs: {lines}; give the same data and options to go on, "
+                "or --fresh to begin anew"
+            )

@@ -1,0 +1,171 @@
+"""Drawings to train on, from any mixture of files: classes, splits, and a report of what was left out."""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError
+from .found import Drawings, Found, Skipped
+from .sketch_npz import SPLITS, Stroke3
+from .sources import read_sources
+
+__all__ = ["DrawingSet", "Skipped", "Split", "load_drawings"]
+
+MAX_OFFSET: Final = 1000.0
+"""Largest offset in data units; what is larger is clamped, as magenta does (``sketch_rnn/utils.py``, ``DataLoader``)."""
+
+HELD_OUT: Final = 0.05
+"""Share of the drawings without splits that goes to ``valid``, and to ``test``."""
+
+FEWEST: Final = 3
+"""Fewest drawings of a class without splits: one for each split."""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The drawings of one split, all classes one after the other."""
+
+    drawings: Drawings
+    """Stroke-3 rows (n, 3) float32, data units; none empty."""
+    label: NDArray[np.int64]
+    """(drawings,): the class of each, an index into ``DrawingSet.labels``."""
+
+
+@dataclass(frozen=True, slots=True)
+class DrawingSet:
+    """Drawings of one or several classes in three splits."""
+
+    labels: tuple[str, ...]
+    """Names of the classes, in the order in which they were first met."""
+    train: Split
+    valid: Split
+    test: Split
+    skipped: tuple[Skipped, ...]
+    """Everything that was left out or changed; nothing else was."""
+
+    def scale_factor(self) -> float:
+        """The standard deviation of all dx and dy of ``train``, data units: what makes data units model units.
+
+        Source: magenta/magenta ``sketch_rnn/utils.py``, ``DataLoader.calculate_normalizing_scale_factor``.
+        """
+        offsets = np.concatenate([rows[:, :2].ravel() for rows in self.train.drawings])
+        return float(offsets.std(dtype=np.float64))
+
+    def stage_units(self) -> float:
+        """Data units across a stage on which 95 % of ``train`` stay: twice that quantile of their reach.
+
+        The reach of a drawing is its largest distance along x or along y from the start.
+        """
+        reach = [float(np.abs(rows[:, :2].cumsum(0, np.float64)).max()) for rows in self.train.drawings]
+        return 2 * float(np.quantile(reach, 0.95))
+
+    def longest(self) -> int:
+        """Rows of the longest drawing of all splits."""
+        return max(len(rows) for split in (self.train, self.valid, self.test) for rows in split.drawings)
+
+
+def load_drawings(paths: Sequence[Path], *, max_rows: int = 250, seed: int = 1) -> DrawingSet:
+    """Reads drawings from files and folders; what each may be is said at ``sources.read_sources``.
+
+    A source names a class: its file or folder name, underscores as spaces. Sources of one name are one class. Official
+    splits are kept; other drawings are split 90/5/5, class by class, the same for the same ``seed`` and drawings.
+    Offsets are clamped to ±1000 data units.
+
+    Args:
+        paths: files and folders, at least one.
+        max_rows: longer drawings (stroke-3 rows) are left out, in all splits.
+        seed: decides which drawings without splits go where; 0 or more.
+
+    Raises:
+        DataError: a source cannot be read, or read safely, or holds something else; a class or a split has no usable
+            drawing, or too few to be split.
+    """
+    if not paths:
+        raise DataError("no data given; give at least one file or folder of drawings")
+    classes: dict[str, dict[str, Drawings]] = {}
+    skipped: list[Skipped] = []
+    for path in paths:
+        for found in read_sources(Path(path)):
+            taken = classes.setdefault(found.label, {name: [] for name in (*SPLITS, "")})
+            for name, drawings in _usable(found, max_rows).items():
+                taken[name] += drawings
+            skipped += found.skipped
+    for label, taken in classes.items():
+        _divide(label, taken, seed, skipped)
+    splits = {name: _joined([taken[name] for taken in classes.values()]) for name in SPLITS}
+    return DrawingSet(tuple(classes), **splits, skipped=tuple(skipped))
+
+
+def _joined(classes: Sequence[Drawings]) -> Split:
+    counts = [len(drawings) for drawings in classes]
+    return Split([rows for drawings in classes for rows in drawings], np.repeat(np.arange(len(classes)), counts))
+
+
+def _usable(found: Found, max_rows: int) -> dict[str, Drawings]:
+    """The drawings of a source by split (``""``: none yet) that can be trained on; the others are counted there."""
+    out: dict[str, Drawings] = {}
+    still = long = clamped = 0
+    for name, drawings in {**found.splits, "": found.drawings}.items():
+        kept = out[name] = []
+        for number, rows in enumerate(drawings):
+            _check_lifts(rows, f"{found.where}: drawing {number} of {name or 'all'}")
+            if not rows[:, :2].any():
+                still += 1
+            elif len(rows) > max_rows:
+                long += 1
+            else:
+                outside = np.abs(rows[:, :2]) > MAX_OFFSET
+                clamped += int(outside.any())
+                kept.append(_clamped(rows) if outside.any() else rows)
+    found.skip("no movement at all: left out", still)
+    found.skip(f"longer than {max_rows} rows: left out", long)
+    found.skip(f"offsets beyond ±{MAX_OFFSET:g} data units: clamped, and kept", clamped)
+    if not any(out.values()):
+        reasons = "; ".join(f"{item.count} {item.reason}" for item in found.skipped) or "it holds none"
+        raise DataError(f"{found.where}: no drawing that can be trained on ({reasons}); leave this source out")
+    return out
+
+
+def _clamped(rows: Stroke3) -> Stroke3:
+    out = rows.copy()
+    out[:, :2] = out[:, :2].clip(-MAX_OFFSET, MAX_OFFSET)
+    return out
+
+
+def _check_lifts(rows: Stroke3, what: str) -> None:
+    lifts = rows[:, 2]
+    if not ((lifts == 0) | (lifts == 1)).all():
+        raise DataError(f"{what}: a third column other than 0 and 1; expected stroke-3 rows (dx, dy, pen lifts after)")
+
+
+def _divide(label: str, taken: dict[str, Drawings], seed: int, skipped: list[Skipped]) -> None:
+    """Divides the drawings of a class that have no split yet among the splits."""
+    loose = taken.pop("")
+    empty = [name for name in SPLITS if not taken[name]]
+    if empty and len(empty) < len(SPLITS):  # too few to judge a training by: split like a source without splits
+        official = [rows for name in SPLITS for rows in taken[name]]
+        note = f"no usable drawing in {' and '.join(empty)}: all splits of this class divided anew"
+        skipped.append(Skipped(label, note, len(official)))
+        loose = official + loose
+        taken.update({name: [] for name in SPLITS})
+    elif empty and len(loose) < FEWEST:
+        pass
+    if not loose:
+        return
+    if any(taken.values()) and len(loose) < FEWEST:
+        taken["train"] += loose
+        return
+    if len(loose) < FEWEST:
+        raise DataError(
+            f"class {label!r} has {len(loose)} usable drawing(s); at least {FEWEST} are needed, one each to train, "
+            "validate and test; give more drawings of it"
+        )
+    order = np.random.default_rng([seed, zlib.crc32(label.encode())]).permutation(len(loose))
+    held = max(1, round(HELD_OUT * len(loose)))
+    for name, part in zip(SPLITS, np.split(order, [len(loose) - 2 * held, len(loose) - held]), strict=True):
+        taken[name] += [loose[i] for i in sorted(part.tolist())]
