@@ -1,11 +1,13 @@
 """One contract for every backend; the reference is the definition."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from small_models import small_checkpoint
+from small_models import small_checkpoint, stored_as
 
-from livesketch import BackendUnavailableError, UnsupportedModelError, backends, sampling
-from livesketch.backends.numpy_batch import decoder_of
+from livesketch import BackendUnavailableError, ControlError, UnsupportedModelError, backends, sampling
+from livesketch.backends.numpy_batch import constants_of
 
 BACKENDS = ["reference", "cpu"]
 SHAPES = {
@@ -244,23 +246,35 @@ def test_labels_draw_differently(backend):
 
 
 def test_float_weights_run_too(backend):
-    from dataclasses import replace
-
-    from livesketch.models.checkpoint import Tensor
-
     whole = SHAPES["odd"]
-    floats = replace(whole, tensors={k: Tensor(t.dense().astype(np.float32)) for k, t in whole.tensors.items()})
-    a, b = opened(backend, whole), opened(backend, floats)
+    a, b = opened(backend, whole), opened(backend, stored_as(whole, np.float32))
     for _ in range(5):
         x, y = a.step()[0], b.step()[0]
         np.testing.assert_allclose([x["dx"], x["dy"]], [y["dx"], y["dy"]], atol=1e-3)
 
 
-def test_another_architecture_is_refused(backend):
-    from dataclasses import replace
+@pytest.mark.parametrize("changes", [{"architecture": "sketch_transformer"}, {"cell": "gru"}])
+def test_another_architecture_or_cell_is_refused(backend, changes):
+    with pytest.raises(UnsupportedModelError, match=f"{next(iter(changes.values()))}.*sketch_vae.*hyper"):
+        backends.load(backend).open(replace(SHAPES["odd"], **changes), 1)
 
-    with pytest.raises(UnsupportedModelError, match="sketch_vae"):
-        backends.load(backend).open(replace(SHAPES["odd"], architecture="sketch_vae"), 1)
+
+@pytest.mark.parametrize("shape", [(5,), (7,), (1, 6), (0,), ()])
+def test_a_condition_of_another_shape_is_refused(backend, shape):
+    batch = opened(backend, SHAPES["labelled"])
+    before = batch.step().tobytes()
+    with pytest.raises(ControlError, match=r"expected \(6,\)"):
+        batch.condition(0, np.ones(shape))
+    batch.restart(0)
+    assert batch.step().tobytes() == before
+
+
+def test_looking_past_an_end_begins_nothing(backend, checkpoint):
+    looked, plain = opened(backend, checkpoint), opened(backend, checkpoint)
+    rows = np.array([[10, 5, 0], [0, 0, 2.0]])
+    looked.force(0, rows, np.zeros((3, 3 + 6 * checkpoint.mixtures)), end=True)
+    plain.force(0, rows)
+    assert [looked.step().tobytes() for _ in range(5)] == [plain.step().tobytes() for _ in range(5)]
 
 
 def test_names_are_used_or_refused():
@@ -275,5 +289,5 @@ def test_names_are_used_or_refused():
 def test_the_forget_bias_is_added_once():
     checkpoint = SHAPES["odd"]
     bias = checkpoint.tensors["decoder.b"].dense()
-    np.testing.assert_array_equal(decoder_of(checkpoint).bias[37 * 2 : 37 * 3], bias[37 * 2 : 37 * 3] + 1)
-    np.testing.assert_array_equal(decoder_of(checkpoint).bias[: 37 * 2], bias[: 37 * 2])
+    np.testing.assert_array_equal(constants_of(checkpoint).bias[37 * 2 : 37 * 3], bias[37 * 2 : 37 * 3] + 1)
+    np.testing.assert_array_equal(constants_of(checkpoint).bias[: 37 * 2], bias[: 37 * 2])

@@ -1,63 +1,43 @@
 """The cpu backend: float32 arithmetic on int16 weights, nothing allocated per step.
 
-The step is ``kernels.update`` (cell and head) and ``kernels.act`` (sampling); this module lays out the memory.
+The step is one compiled call of the cell's kernel; ``cpu_layout`` lays out the weights, this module the voices.
 Sampling computes in float64 from the float32 density, so that its choices part from the reference only at near-ties.
 """
 
-import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..models.checkpoint import Checkpoint, Tensor
-from . import kernels
+from ..models.checkpoint import Checkpoint
+from .cpu_layout import laid_out, padded
+from .kernels import common, sampling
 from .numpy_batch import NumpyBatch
 from .protocol import ACTION, Steer
 
 
-def _raw(tensors: list[Tensor]) -> tuple[list[NDArray[Any]], list[float]]:
-    """Integer weights with their scales where all are int16; else float32 values with scale 1."""
-    if all(tensor.values.dtype == np.int16 for tensor in tensors):
-        return [tensor.values for tensor in tensors], [tensor.scale for tensor in tensors]
-    return [tensor.dense().astype(np.float32) for tensor in tensors], [1.0] * len(tensors)
-
-
 class CpuBatch(NumpyBatch):
-    """``Batch`` in float32; hidden units are padded to whole panels, and the padding stays zero."""
+    """``Batch`` in float32; the units of a cell are padded to whole panels, and the padding stays zero."""
 
     backend = "cpu"
 
     def __init__(self, checkpoint: Checkpoint, size: int) -> None:
-        self._hidden_size, mixtures = checkpoint.hidden, checkpoint.mixtures
-        units = math.ceil(checkpoint.hidden / kernels.UNITS) * kernels.UNITS
-        super().__init__(checkpoint, size, np.float32, units)
-        rows = math.ceil((5 + units) / kernels.ROWS) * kernels.ROWS
-        tensors = checkpoint.tensors
-        (w_x, w_h), (scale_x, scale_h) = _raw([tensors["decoder.w_x"], tensors["decoder.w_h"]])
-        gates = kernels.by_panel(np.concatenate([w_x[:5], w_h]), checkpoint.hidden)
-        scales = np.full(rows, scale_h, np.float32)
-        scales[:5] = scale_x
-        (head_w,), (scale_head,) = _raw([tensors["head.w"]])
-        head_b = kernels.pack(self.decoder.head_b[None].astype(np.float32), 1)[:, 0].copy()
-        padded_head = np.zeros((size, head_b.size), np.float32)
-        self._head = padded_head[:, : 3 + 6 * mixtures]
-        self._mixtures = mixtures
+        self._hidden_size = checkpoint.hidden
+        super().__init__(checkpoint, size, np.float32)
+        laid = laid_out(checkpoint, size)
+        self.types, self._kernel, self._weights = laid.types, laid.step, laid.weights
+        outputs = 3 + 6 * checkpoint.mixtures
+        padded_head = np.zeros((size, -(-outputs // common.WIDTH) * common.WIDTH), np.float32)
+        self._head = padded_head[:, :outputs]
+        self._mixtures = checkpoint.mixtures
         self._own_uniforms = np.zeros((0, 4))
-        sums = np.zeros(kernels.WIDTH, np.float32)
-        head = kernels.pack(head_w, units), np.full(units, scale_head, np.float32), head_b
-        self._weights = (kernels.pack(gates, rows), scales, *head, self.start_token, sums)
-        scratch = np.zeros((size, rows), np.float32)
+        self._followed = np.zeros(size, ACTION)
         start = self.start_hidden, self.start_cell
-        self._state = (scratch, self.voices, self.gate_bias, *start, self.given, self.hidden, self.cell, padded_head)
-
-    @property
-    def weight_types(self) -> tuple[np.dtype[Any], np.dtype[Any]]:
-        """What the kernels are compiled for, gates and head: int16 or float32 each."""
-        return self._weights[0].dtype, self._weights[2].dtype
+        own = self.voices, self.gate_bias, *start, self.given, self.hidden, self.cell, padded_head
+        self._state = (*laid.scratch, *own)
 
     def _sampled(self, override: NDArray[np.float64]) -> tuple[Any, ...]:
-        """What sampling reads and writes, as ``kernels.step`` takes it."""
+        """What sampling reads and writes, as a kernel takes it."""
         temperature = self.divisor, self.spread
         return (self._mixtures, *temperature, override, self.actions, self.scale, self.max_steps, self.count)
 
@@ -65,13 +45,20 @@ class CpuBatch(NumpyBatch):
         """Runs each kernel once and puts everything back."""
         before = self.snapshot()
         self.step()
-        self.force(0, np.zeros((1, 3)))
+        self.follow(np.zeros((1, 3)))
         self.restore(before)
         self.count[:] = 0
 
     def lay_out(self, gates: NDArray[np.float64]) -> NDArray[np.float64]:
-        """By panels of 32 units."""
-        return kernels.by_panel(gates, self._hidden_size)
+        """By panels of 32 units, the smaller cell's behind."""
+        main, small = np.split(gates, [4 * self._hidden_size])
+        parts = [common.by_panel(values, len(values) // 4) for values in (main, small) if len(values)]
+        return np.concatenate(parts)
+
+    def lay_out_state(self, state: NDArray[np.float64]) -> NDArray[np.float64]:
+        """In whole panels, the smaller cell's behind."""
+        parts = np.split(state, [self._hidden_size])
+        return np.concatenate([np.pad(part, (0, padded(len(part)) - len(part))) for part in parts])
 
     def step(
         self,
@@ -83,15 +70,15 @@ class CpuBatch(NumpyBatch):
         """``Batch.step``."""
         sampled = self._sampled(self._own_uniforms if uniforms is None else uniforms)
         if steer is None and density is None:
-            kernels.step(*self._weights, *self._state, *sampled, kernels.BOTH)
+            self._kernel(*self._weights, *self._state, *sampled, common.BOTH)
             return self.actions
         with self.whole():
-            kernels.step(*self._weights, *self._state, *sampled, kernels.UPDATE)
+            self._kernel(*self._weights, *self._state, *sampled, common.UPDATE)
             if steer is not None:
                 steer(self._head)
             if density is not None:
                 density[:] = self._head
-            kernels.step(*self._weights, *self._state, *sampled, kernels.ACT)
+            self._kernel(*self._weights, *self._state, *sampled, common.ACT)
         return self.actions
 
     def force(
@@ -99,21 +86,36 @@ class CpuBatch(NumpyBatch):
     ) -> NDArray[Any]:
         """``Batch.force``."""
         out = np.zeros(len(rows), ACTION)
-        one, sampled = tuple(array[k : k + 1] for array in self._state), self._sampled(self._own_uniforms)
-        for i, (dx, dy, lift) in enumerate(rows.tolist()):
-            kernels.step(*self._weights, *one, *sampled, kernels.UPDATE)
+        for i, row in enumerate(rows):
+            self._take(slice(k, k + 1), row, out[i : i + 1])
             if density is not None:
                 density[i] = self._head[k]
-            move = dx / self.scale, dy / self.scale, int(lift)
-            kernels.force(
-                self.voices[k : k + 1], self.given[k : k + 1], out[i : i + 1], *move, self.scale, self.max_steps
-            )
         if end and density is not None:
-            hidden, cell = self.hidden[k].copy(), self.cell[k].copy()
-            kernels.step(*self._weights, *one, *sampled, kernels.UPDATE)
+            before = self.snapshot()
+            self._look(slice(k, k + 1))
             density[len(rows)] = self._head[k]
-            self.hidden[k], self.cell[k] = hidden, cell
+            self.restore(before)
         return out
+
+    def follow(self, rows: NDArray[np.float64], density: NDArray[Any] | None = None) -> None:
+        """``Batch.follow``."""
+        with self.whole():
+            for i, row in enumerate(rows):
+                self._take(slice(None), row, self._followed)
+                if density is not None:
+                    density[i] = self._head
+
+    def _look(self, some: slice) -> None:
+        """The cell and the head of some voices."""
+        state = (array[some] for array in self._state)
+        self._kernel(*self._weights, *state, *self._sampled(self._own_uniforms), common.UPDATE)
+
+    def _take(self, some: slice, row: NDArray[np.float64], out: NDArray[Any]) -> None:
+        """Some voices take a stroke-3 row, data units, as their own; ``out`` receives their actions."""
+        self._look(some)
+        dx, dy, lift = row.tolist()
+        move = dx / self.scale, dy / self.scale, int(lift)
+        sampling.forced(self.voices[some], self.given[some], out, *move, self.scale, self.max_steps)
 
 
 class CpuBackend:
@@ -122,14 +124,14 @@ class CpuBackend:
     name = "cpu"
 
     def __init__(self) -> None:
-        self._warm: set[tuple[np.dtype[Any], np.dtype[Any]]] = set()
+        self._warm: set[tuple[str, ...]] = set()
 
     def open(self, checkpoint: Checkpoint, size: int) -> CpuBatch:
         """``Backend.open``; compiles, or loads what was compiled, so that no later step waits for it."""
         batch = CpuBatch(checkpoint, size)
-        if batch.weight_types not in self._warm:
+        if batch.types not in self._warm:
             batch.warm_up()
-            self._warm.add(batch.weight_types)
+            self._warm.add(batch.types)
         return batch
 
 

@@ -1,4 +1,4 @@
-"""What the two NumPy-held backends share: the voices' memory, and everything but the arithmetic."""
+"""What both own backends share: the condition's constants, and the memory that holds N voices."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,73 +8,66 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import UnsupportedModelError
+from ..errors import ControlError, UnsupportedModelError
+from ..models.cells import CELLS
 from ..models.checkpoint import Checkpoint
+from .cell_math import constant_of
 from .protocol import ACTION, VOICE, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
-class Decoder:
-    """A decoder's weights as float64, row-vector convention x @ W, gate blocks i, j, f, o; the forget bias added."""
+class Constants:
+    """What stays the same from one change of the condition [z; label] to the next; C may be 0."""
 
-    w_x: NDArray[np.float64]
-    """(5, 4H): the stroke-5 input's rows."""
-    w_c: NDArray[np.float64]
-    """(C, 4H): the rows of the condition [z; label]; C may be 0."""
-    w_h: NDArray[np.float64]
     bias: NDArray[np.float64]
-    head_w: NDArray[np.float64]
-    head_b: NDArray[np.float64]
+    """(L,): what the sums of a step's gates start from; L as in ``cell_math.constant_of``."""
+    weights: NDArray[np.float64]
+    """(C, L): what the condition adds to it."""
     start_w: NDArray[np.float64]
-    """(C, 2H) and (2H,): tanh gives the first c (first half) and h; zeros without a condition."""
+    """(C, 2S) and (2S,): tanh gives the first state, in an LSTM c and h, else h and c."""
     start_b: NDArray[np.float64]
 
 
-def decoder_of(checkpoint: Checkpoint) -> Decoder:
-    """The decoder's weights of a checkpoint.
+def constants_of(checkpoint: Checkpoint) -> Constants:
+    """The constants of a checkpoint's decoder.
 
     Raises:
-        UnsupportedModelError: another architecture or cell than an LSTM decoder.
+        UnsupportedModelError: another architecture or cell than this version knows.
     """
-    if checkpoint.architecture != "sketch_decoder" or checkpoint.cell != "lstm":
+    if checkpoint.architecture not in ("sketch_decoder", "sketch_vae") or checkpoint.cell not in CELLS:
         raise UnsupportedModelError(
-            f"model {checkpoint.name!r} is a {checkpoint.architecture} with {checkpoint.cell} cells; "
-            "this version draws with sketch_decoder models with lstm cells; a full VAE can be imported, not drawn"
+            f"model {checkpoint.name!r} is a {checkpoint.architecture} with {checkpoint.cell} cells; expected a "
+            f"sketch_decoder or sketch_vae with one of {', '.join(CELLS)}; try a newer livesketch"
         )
-    if checkpoint.z_size:
-        raise UnsupportedModelError(
-            f"model {checkpoint.name!r} wants a latent vector of {checkpoint.z_size}; this version gives labels only"
-        )
-    dense = {name: tensor.dense() for name, tensor in checkpoint.tensors.items()}
-    hidden = checkpoint.hidden
-    bias = dense["decoder.b"].copy()
-    bias[2 * hidden : 3 * hidden] += checkpoint.forget_bias
-    w_x = dense["decoder.w_x"]
-    none = np.zeros((0, 2 * hidden)), np.zeros(2 * hidden)
-    start_w, start_b = (dense["start.w"], dense["start.b"]) if "start.w" in dense else none
-    return Decoder(w_x[:5], w_x[5:], dense["decoder.w_h"], bias, dense["head.w"], dense["head.b"], start_w, start_b)
+    tensors, size = checkpoint.tensors, checkpoint.z_size + checkpoint.label_size
+    bias, weights = constant_of(tensors, "decoder", checkpoint.cell, checkpoint.forget_bias, size)
+    if size:
+        return Constants(bias, weights, tensors["start.w"].dense(), tensors["start.b"].dense())
+    units = checkpoint.hidden + (tensors["decoder.hyper.w_h"].shape[0] if checkpoint.cell == "hyper" else 0)
+    return Constants(bias, weights, np.zeros((0, 2 * units)), np.zeros(2 * units))
 
 
 class NumpyBatch:
-    """State, counters and controls of N voices in NumPy arrays; ``Batch`` but for ``step`` and ``force``."""
+    """State, counters and controls of N voices in NumPy arrays; ``Batch`` but for the steps."""
 
-    def __init__(self, checkpoint: Checkpoint, size: int, dtype: type[np.floating[Any]], units: int) -> None:
-        """``units`` is the length of a voice's h and c in memory: H, or more where padding serves the arithmetic."""
+    def __init__(self, checkpoint: Checkpoint, size: int, dtype: type[np.floating[Any]]) -> None:
         self.size = size
-        self.decoder = decoder_of(checkpoint)
+        self.constants = constants_of(checkpoint)
+        self._c_first = checkpoint.cell == "lstm"  # rnn.py: LSTMCell keeps [c, h], the other two [h, c]
         self.scale = checkpoint.scale_factor
         self.max_steps = checkpoint.max_steps
         self.start_token = np.array(checkpoint.start_token, dtype)
         self.voices = np.zeros(size, VOICE)
+        units = len(self.lay_out_state(np.zeros(len(self.constants.start_b) // 2)))
         self.hidden, self.cell = np.zeros((size, units), dtype), np.zeros((size, units), dtype)
         self.given = np.zeros((size, 5), dtype)
         self.start_hidden, self.start_cell = np.zeros_like(self.hidden), np.zeros_like(self.cell)
-        self.gate_bias = np.zeros((size, 4 * units), dtype)
+        self.gate_bias = np.zeros((size, len(self.lay_out(self.constants.bias))), dtype)
         self.divisor, self.spread = np.ones(size), np.ones(size)
         self.actions = np.zeros(size, ACTION)
         self.count = np.zeros(1, np.int64)
         for k in range(size):
-            self.condition(k, np.zeros(len(self.decoder.w_c)))
+            self.condition(k, np.zeros(len(self.constants.weights)))
             self.seat(k, 0, 0)
 
     def seat(self, k: int, seed: int, voice: int, drawing: int = 0) -> None:
@@ -84,18 +77,29 @@ class NumpyBatch:
 
     def condition(self, k: int, vector: NDArray[np.float64]) -> None:
         """``Batch.condition``."""
-        weights = self.decoder
+        own = self.constants
+        if vector.shape != (len(own.weights),):
+            raise ControlError(
+                f"a condition of shape {vector.shape}; expected ({len(own.weights)},): the latent vector, then the "
+                "label's, as far as the model has them"
+            )
         if not len(vector):
-            self.gate_bias[k] = self.lay_out(weights.bias)
+            self.gate_bias[k] = self.lay_out(own.bias)
             return
-        self.gate_bias[k] = self.lay_out(weights.bias + product(vector, weights.w_c))
-        start = np.tanh(weights.start_b + product(vector, weights.start_w))
-        hidden = len(start) // 2
-        self.start_cell[k, :hidden], self.start_hidden[k, :hidden] = np.split(start, 2)
+        self.gate_bias[k] = self.lay_out(own.bias + product(vector, own.weights))
+        first, second = np.split(np.tanh(own.start_b + product(vector, own.start_w)), 2)
+        hidden, cell = (second, first) if self._c_first else (first, second)
+        self.start_hidden[k], self.start_cell[k] = self.lay_out_state(hidden), self.lay_out_state(cell)
+        if self.voices["step"][k] == 0:
+            self.hidden[k], self.cell[k] = self.start_hidden[k], self.start_cell[k]
 
     def lay_out(self, gates: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Gate values (4H,) in blocks i, j, f, o as this backend keeps them in memory, (4 units,)."""
+        """Values of gates (L,), each cell's in blocks i, j, f, o, as this backend keeps them in memory."""
         return gates
+
+    def lay_out_state(self, state: NDArray[np.float64]) -> NDArray[np.float64]:
+        """An h or c (S,) as this backend keeps it in memory."""
+        return state
 
     @property
     def steps(self) -> int:
@@ -132,6 +136,6 @@ class NumpyBatch:
         self.cell[:], self.given[:] = snapshot.cell, snapshot.given
 
 
-def product(vector: NDArray[np.float64], matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The product vector @ matrix, summed row by row in one fixed order."""
-    return np.asarray((vector[:, None] * matrix).sum(0), np.float64)
+def product(vectors: NDArray[np.float64], matrices: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Vectors (..., K) by matrices (..., K, L): (..., L), summed row by row in one fixed order."""
+    return np.asarray((vectors[..., None] * matrices).sum(-2), np.float64)

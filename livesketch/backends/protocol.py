@@ -50,12 +50,13 @@ Steer: TypeAlias = Callable[[NDArray[Any]], None]
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything that decides what comes next, for the voices it was taken of; immutable."""
+    """Everything that steps change, for the voices it was taken of; immutable. Not what is set: condition and heat."""
 
     voices: NDArray[Any]
     """VOICE records, shape (n,)."""
     hidden: NDArray[Any]
-    """h, shape (n, H), in the backend's precision; ``cell`` and ``given`` (the next input, (n, 5)) likewise."""
+    """h, shape (n, S), a hyper cell's smaller one behind, in the backend's precision; ``cell`` (n, S) and ``given``,
+    the next input (n, 5), likewise."""
     cell: NDArray[Any]
     given: NDArray[Any]
 
@@ -76,7 +77,15 @@ class Batch(Protocol):
         """Puts voice k at the beginning of a drawing, with a 64-bit seed and the voice's number in the counter."""
 
     def condition(self, k: int, vector: NDArray[np.float64]) -> None:
-        """Gives voice k its vector [z; label], shape (C,); what is constant during a drawing is computed here."""
+        """Gives voice k its vector [z; label], shape (C,), from the very next step on.
+
+        What a step needs of it is computed here, once. In the middle of a drawing the recurrent state stays as it is;
+        the first state that the vector gives is that of the next drawing, and of ``restart``. At step 0, where nothing
+        of the drawing has come yet, it is put in place at once.
+
+        Raises:
+            ControlError: another shape.
+        """
 
     def heat(self, k: int, divisor: float, spread: float) -> None:
         """Temperature of voice k (``sampling.heat``); used from the next step on."""
@@ -104,6 +113,13 @@ class Batch(Protocol):
 
         ``density`` (n, 3 + 6M), or (n + 1, 3 + 6M) with ``end``, receives the density before each row and before what
         comes after the last; looking at the latter changes nothing else.
+        """
+
+    def follow(self, rows: NDArray[np.float64], density: NDArray[Any] | None = None) -> None:
+        """Every voice takes these stroke-3 rows (n, 3), data units, as its own: ``force`` for all, the same bits.
+
+        ``density`` (n, N, 3 + 6M), where given, receives each voice's density before each row. ``actions`` stay as they
+        are; an interruption (Ctrl-C) leaves every voice as it was before.
         """
 
     def snapshot(self) -> Snapshot:

@@ -1,7 +1,7 @@
 """The reference backend: float64 NumPy, one voice after another. It is the definition of a step.
 
-Cell: magenta/magenta ``sketch_rnn/rnn.py`` LSTMCell, gates i, j, f, o. Sampling: ``livesketch.sampling``.
-Sums run over the rows of a matrix in one fixed order, so that a voice is bit-equal alone and among others.
+Cells: ``cell_math``. Sampling: ``livesketch.sampling``. Sums run over the rows of a matrix in one fixed order, so that
+a voice is bit-equal alone and among others.
 """
 
 from typing import Any
@@ -11,12 +11,9 @@ from numpy.typing import NDArray
 
 from .. import sampling
 from ..models.checkpoint import Checkpoint
+from . import cell_math
 from .numpy_batch import NumpyBatch, product
 from .protocol import ACTION, Steer
-
-
-def _sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(0.5 + 0.5 * np.tanh(0.5 * x), np.float64)
 
 
 class ReferenceBatch(NumpyBatch):
@@ -25,8 +22,11 @@ class ReferenceBatch(NumpyBatch):
     backend = "reference"
 
     def __init__(self, checkpoint: Checkpoint, size: int) -> None:
-        super().__init__(checkpoint, size, np.float64, checkpoint.hidden)
-        self._head = np.zeros((size, len(self.decoder.head_b)))
+        super().__init__(checkpoint, size, np.float64)
+        tensors = checkpoint.tensors
+        self._cell = cell_math.cell_of(tensors, "decoder", checkpoint.cell, checkpoint.forget_bias)
+        self._head_w, self._head_b = tensors["head.w"].dense(), tensors["head.b"].dense()
+        self._head = np.zeros((size, len(self._head_b)))
 
     def step(
         self,
@@ -57,25 +57,29 @@ class ReferenceBatch(NumpyBatch):
             head = self._update(k)
             if density is not None:
                 density[i] = head
-            self._move(k, dx / self.scale, dy / self.scale, int(lift), -1)
-            out[i] = self.actions[k]
+            out[i] = self._move(k, dx / self.scale, dy / self.scale, int(lift), -1)
         if end and density is not None:
-            hidden, cell = self.hidden[k].copy(), self.cell[k].copy()
+            before = self.snapshot()
             density[len(rows)] = self._update(k)
-            self.hidden[k], self.cell[k] = hidden, cell
+            self.restore(before)
         return out
+
+    def follow(self, rows: NDArray[np.float64], density: NDArray[Any] | None = None) -> None:
+        """``Batch.follow``."""
+        with self.whole():
+            for k in range(self.size):
+                self.force(k, rows, None if density is None else density[:, k])
 
     def _update(self, k: int) -> NDArray[np.float64]:
         """The cell takes the given input; returns the head's outputs (3 + 6M,). A finished drawing gives way first."""
         if self.voices[k]["done"]:
             self.voices[k]["drawing"] += 1
             self.restart(k)
-        weights = self.decoder
-        z = self.gate_bias[k] + product(self.given[k], weights.w_x) + product(self.hidden[k], weights.w_h)
-        i, j, f, o = np.split(z, 4)
-        self.cell[k] = _sigmoid(f) * self.cell[k] + _sigmoid(i) * np.tanh(j)
-        self.hidden[k] = _sigmoid(o) * np.tanh(self.cell[k])
-        return np.asarray(weights.head_b + product(self.hidden[k], weights.head_w), np.float64)
+        given, constant = self.given[k], self.gate_bias[k]
+        self.hidden[k], self.cell[k] = cell_math.step(
+            self._cell, given, self.hidden[k], self.cell[k], constant, product
+        )
+        return np.asarray(self._head_b + product(self.hidden[k, : len(self._head_w)], self._head_w), np.float64)
 
     def _uniforms(self, k: int) -> NDArray[np.float64]:
         voice = self.voices[k]
@@ -84,10 +88,10 @@ class ReferenceBatch(NumpyBatch):
 
     def _act(self, k: int, u: NDArray[np.float64]) -> None:
         choice = sampling.sample(self._head[k], self.divisor[k], self.spread[k], u)
-        self._move(k, float(choice.dx), float(choice.dy), int(choice.pen), int(choice.component))
+        self.actions[k] = self._move(k, float(choice.dx), float(choice.dy), int(choice.pen), int(choice.component))
 
-    def _move(self, k: int, dx: float, dy: float, pen: int, component: int) -> None:
-        """Voice k makes this move (model units); the action is written and becomes the next input."""
+    def _move(self, k: int, dx: float, dy: float, pen: int, component: int) -> tuple[Any, ...]:
+        """Voice k makes this move (model units), which becomes the next input; returns the ACTION record's fields."""
         voice, ended = self.voices[k], pen == 2
         self.given[k] = (dx, dy, pen == 0, pen == 1, ended)
         if ended:
@@ -97,9 +101,9 @@ class ReferenceBatch(NumpyBatch):
         last = ended or voice["step"] + 1 >= self.max_steps
         ink = voice["pen"] == 0 and not ended
         place = (voice["drawing"], voice["step"], voice["x"], voice["y"])
-        self.actions[k] = (*place, dx * self.scale, dy * self.scale, component, pen, ink, last, ended)
         voice["pen"], voice["done"] = pen, last
         voice["step"] += 1
+        return (*place, dx * self.scale, dy * self.scale, component, pen, ink, last, ended)
 
 
 class ReferenceBackend:

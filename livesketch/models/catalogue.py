@@ -11,8 +11,11 @@ from typing import Final
 
 from ..errors import CheckpointError, ModelNotFoundError
 from .checkpoint import load_checkpoint, read_header
+from .fetch import fetch
+from .fetched import credited
 from .magenta import import_magenta
 from .model import Checkpoint, CheckpointInfo
+from .official import is_fetchable, wanted
 
 BUNDLED: Final = Path(__file__).resolve().parent.parent / "bundled"
 """The folder of the checkpoints that ship."""
@@ -57,17 +60,21 @@ def open_model(name_or_path: str | os.PathLike[str]) -> tuple[Checkpoint, str | 
         name_or_path: a bundled name; or a ``.safetensors``, ``.gen.json`` or ``.vae.json`` file, with ``#label`` after
             it for one class of a class-conditional model. Capitals are ignored in names and labels, and spaces,
             underscores and hyphens count alike. A bare name is looked up among the bundled ones first; a ``Path``, and
-            what looks like one, is always a file. A file that has not changed is read once.
+            what looks like one, is always a file. A file that has not changed is read once. ``magenta:owl`` and
+            ``magenta:owl.vae`` are Google's models, fetched when they are first asked for (see ``fetch``).
 
     Raises:
         ModelNotFoundError: neither; the message has the nearest names. Also a label that the model does not have.
         CheckpointError: the file is damaged or of another kind.
+        DownloadError, OutputError: a model of Google's that is not in the cache cannot be fetched, or kept.
     """
     if not isinstance(name_or_path, str | os.PathLike):
         raise ModelNotFoundError(
             f"a model cannot be a {type(name_or_path).__name__}; expected a name such as 'cat', or the path of a file"
         )
     text = os.fsdecode(name_or_path)
+    if isinstance(name_or_path, str) and is_fetchable(text):
+        return _fetched(text), None
     if isinstance(name_or_path, str) and not _looks_like_path(text):
         entries = {plain_name(name): entry for name, entry in catalogue().items()}
         entry = entries.get(plain_name(text))
@@ -137,6 +144,21 @@ def _open(path: Path) -> Checkpoint:
         return _checkpoint(path.resolve(), *_stamp(path))
     except OSError as err:
         raise CheckpointError(f"{path}: cannot be read: {err.strerror}; see that it is there and may be read") from err
+
+
+def _fetched(name: str) -> Checkpoint:
+    """A model of Google's."""
+    if wanted(name).source != "magenta":
+        raise ModelNotFoundError(
+            f"{name}: drawings to train on, not a model; `livesketch fetch` gives their path, magenta:owl is a model"
+        )
+    path = fetch(name)
+    return _credited(path.resolve(), *_stamp(path))
+
+
+@lru_cache(maxsize=8)
+def _credited(path: Path, *stamped: int) -> Checkpoint:
+    return credited(_checkpoint(path, *stamped), path)
 
 
 def _label(checkpoint: Checkpoint, asked: str | None, text: str) -> str | None:

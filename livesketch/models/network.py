@@ -180,7 +180,7 @@ class SketchRNN(nn.Module):
             value.copy_(came[name])
 
     def encode(self, rows: Tensor, lengths: Tensor, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
-        """mu and sigma_hat, each (B, z_size) float32; sigma is exp(sigma_hat / 2).
+        """The posterior's mu and sigma_hat, each (B, z_size) float32; sigma is exp(sigma_hat / 2).
 
         Args:
             rows: (T, B, 5) stroke-5 in model units, without the start token; rows behind a drawing do not count.
@@ -234,13 +234,24 @@ class SketchRNN(nn.Module):
         steps, batch = inputs.rows.shape[:2]
         if state is None:
             state = inputs.rows.new_zeros(batch, 2 * sizes.state)
-        keep = 1 - self.spec.recurrent_dropout
         mask = None
-        if self.training and keep < 1:
-            mask = inputs.rows.new_empty(steps, batch, sizes.units).bernoulli_(keep).div_(keep)
+        if self.training and self.spec.recurrent_dropout:
+            mask = _mask((steps, batch, sizes.units), self.spec.recurrent_dropout, inputs.rows.device)
         w = {name[len(prefix) + 1 :]: value for name, value in self.tensors().items() if name.startswith(prefix + ".")}
         run = run_fast if self.fast else run_plain
         return run(sizes.cell, w, inputs, state, mask, self.spec.forget_bias)
+
+
+def _mask(shape: tuple[int, int, int], dropped: float, device: torch.device) -> Tensor:
+    """0 for a share of numbers, 1 / (1 - share) for the others; the share is rounded to a multiple of 2^-16.
+
+    Four decisions of 16 bits out of each random word, which takes a fifth of the time of ``bernoulli_``.
+    """
+    count = math.prod(shape)
+    words = torch.empty((count + 3) // 4, dtype=torch.int64, device=device).random_(-(2**63), None)
+    bits = words.view(torch.int16)[:count].view(shape)
+    least = round(dropped * 65536)
+    return (bits >= least - 32768).float().mul_(65536 / (65536 - least))
 
 
 def _key(name: str) -> str:

@@ -23,7 +23,7 @@ Weights = Mapping[str, Tensor]
 Product = Callable[[Tensor], Tensor]
 """h @ W for a matrix W that is the same at every step."""
 Products = Callable[[Tensor, torch.dtype], Product]
-"""Makes one of a matrix and the number type that it multiplies in."""
+"""Makes one of a matrix and the number type that it multiplies in; what it gives is float32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +42,22 @@ class Inputs:
         return torch.cat([self.rows, self.beside.expand(len(self.rows), -1, -1)], 2)
 
     def product(self, w: Tensor, b: Tensor | None = None) -> Tensor:
-        """[rows, beside] @ w + b, shape (T, B, columns), of ``dtype``.
+        """[rows, beside] @ w + b, shape (T, B, columns), float32.
 
-        The vector's part is computed once, not at every step. It and the bias are added in float32.
+        The vector's part is computed once, not at every step. Only that is multiplied in ``dtype``: bfloat16 would blur
+        the offsets themselves.
         """
         size = self.rows.shape[2]
-        one = self.rows.new_zeros(w.shape[1]) if b is None else b
+        out = self.rows @ w[:size]
+        once = b
         if self.beside is not None:
-            one = one + times(self.beside, w[size:], self.dtype).float()
-        return (self.rows @ w[:size] + one).to(self.dtype)
+            once = times(self.beside, w[size:], self.dtype).float()
+            once = once if b is None else once + b
+        return out if once is None else out.add_(once)
 
 
 def times(left: Tensor, w: Tensor, dtype: torch.dtype) -> Tensor:
-    """Left @ w, multiplied in ``dtype`` and of that type."""
+    """The product left @ w, multiplied in ``dtype`` and of that type."""
     return left.to(dtype) @ w.to(dtype)
 
 
@@ -83,7 +86,7 @@ def _lstm(
     c, h = state.chunk(2, 1)
     recur, out = product(w["w_h"], inputs.dtype), []
     for t, given in enumerate(inputs.product(w["w_x"], w["b"]).unbind(0)):
-        i, j, f, o = (given.float() + recur(h)).chunk(4, 1)
+        i, j, f, o = (given + recur(h)).chunk(4, 1)
         c = torch.sigmoid(f + forget_bias) * c + torch.sigmoid(i) * _dropped(torch.tanh(j), mask, t)
         h = torch.sigmoid(o) * torch.tanh(c)
         out.append(h)
@@ -96,7 +99,7 @@ def _layer_norm(
     h, c = state.chunk(2, 1)
     recur, out = product(w["w_h"], inputs.dtype), []
     for t, given in enumerate(inputs.product(w["w_x"]).unbind(0)):
-        h, c = _normed_step(w, "", given.float() + recur(h), c, mask, t, forget_bias)
+        h, c = _normed_step(w, "", given + recur(h), c, mask, t, forget_bias)
         out.append(h)
     return torch.stack(out)
 
@@ -105,7 +108,7 @@ def _hyper(
     w: Weights, inputs: Inputs, state: Tensor, mask: Tensor | None, forget_bias: float, product: Products
 ) -> Tensor:
     units, hyper_units = w["w_h"].shape[0], w["hyper.w_h"].shape[0]
-    h, hyper_h, c, hyper_c = state.split([units, hyper_units] * 2, 1)
+    h, hyper_h, c, hyper_c = torch.split(state, [units, hyper_units] * 2, 1)
     width = w["w_x"].shape[0]
     recur = product(w["w_h"], inputs.dtype)
     hyper_recur = product(torch.cat([w["hyper.w_x"][width:], w["hyper.w_h"]]), inputs.dtype)
@@ -113,10 +116,10 @@ def _hyper(
     out = []
     given = inputs.product(w["w_x"]).unbind(0)
     for t, hyper_given in enumerate(inputs.product(w["hyper.w_x"][:width]).unbind(0)):
-        gates = hyper_given.float() + hyper_recur(torch.cat([h, hyper_h], 1))
+        gates = hyper_given + hyper_recur(torch.cat([h, hyper_h], 1))
         hyper_h, hyper_c = _normed_step(w, "hyper.", gates, hyper_c, None, t, forget_bias)
         scale_x, scale_h, shift = _signals(w, scales(hyper_h), inputs.dtype)
-        gates = scale_x * given[t].float() + scale_h * recur(h) + shift + w["b"]
+        gates = scale_x * given[t] + scale_h * recur(h) + shift + w["b"]
         h, c = _normed_step(w, "", gates, c, mask, t, forget_bias)
         out.append(h)
     return torch.stack(out)
@@ -132,7 +135,7 @@ def _signals(w: Weights, embedded: Tensor, dtype: torch.dtype) -> list[Tensor]:
     for part, values in zip(_PARTS, embedded.chunk(3, 1), strict=True):
         matrix = w[f"{part}.w"]
         biased = values + w[f"{part}.z_b"] if part != "shift" else values
-        by_gate = biased.unflatten(1, matrix.shape[:2]).transpose(0, 1)  # (4, B, E)
+        by_gate = biased.view(-1, *matrix.shape[:2]).transpose(0, 1)  # (4, B, E)
         found.append(times(by_gate, matrix, dtype).float().transpose(0, 1).flatten(1))
     return found
 
@@ -141,7 +144,7 @@ def _normed_step(
     w: Weights, prefix: str, gates: Tensor, c: Tensor, mask: Tensor | None, t: int, forget_bias: float
 ) -> tuple[Tensor, Tensor]:
     """One step of a layer_norm cell from its gates before the norm: the new (h, c)."""
-    by_gate = functional.layer_norm(gates.unflatten(1, (4, -1)), c.shape[1:], eps=NORM_EPSILON).flatten(1)
+    by_gate = functional.layer_norm(gates.view(len(c), 4, -1), c.shape[1:], eps=NORM_EPSILON).flatten(1)
     i, j, f, o = torch.addcmul(w[f"{prefix}beta"], by_gate, w[f"{prefix}gamma"]).chunk(4, 1)
     c = torch.sigmoid(f + forget_bias) * c + torch.sigmoid(i) * _dropped(torch.tanh(j), mask, t)
     normed = functional.layer_norm(c, c.shape[1:], w[f"{prefix}c_gamma"], w[f"{prefix}c_beta"], NORM_EPSILON)

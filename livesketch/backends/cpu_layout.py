@@ -1,0 +1,163 @@
+"""How the cpu backend keeps a checkpoint's weights: in panels, int16 where the checkpoint holds int16.
+
+Each cell has a builder that gives the leading arguments of its kernel ``step``: first the weights, then what each
+voice needs for scratch. ``livesketch.backends.kernels`` says what the layouts are.
+"""
+
+import importlib
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..models.checkpoint import Checkpoint, Tensor
+from .cell_math import Norms, norms_of
+from .kernels import common
+from .kernels.common import INPUT
+
+Array: TypeAlias = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """A checkpoint laid out for N voices."""
+
+    step: Callable[..., None]
+    """The kernel of the cell."""
+    weights: tuple[Any, ...]
+    scratch: tuple[Array, ...]
+    """(N, ...) each."""
+    types: tuple[str, ...]
+    """What the kernel is compiled for: the cell, and the number types of its weights and of the head's."""
+
+
+def padded(units: int) -> int:
+    """Units in whole panels."""
+    return math.ceil(units / common.UNITS) * common.UNITS
+
+
+def laid_out(checkpoint: Checkpoint, size: int) -> Laid:
+    """The weights of a checkpoint, whose cell is one of ``models.cells.CELLS``, and scratch memory for its voices."""
+    weights, scratch = _BUILDERS[checkpoint.cell](checkpoint)
+    (head_w,), (scale,) = _raw([checkpoint.tensors["head.w"]])
+    units = padded(checkpoint.hidden)
+    head_b = checkpoint.tensors["head.b"].dense()[None].astype(np.float32)
+    head = common.pack(head_w, units), np.full(units, scale, np.float32), common.pack(head_b, 1)[:, 0].copy()
+    own = np.array(checkpoint.start_token, np.float32), np.zeros(common.WIDTH, np.float32)
+    return Laid(
+        importlib.import_module(f".kernels.{checkpoint.cell}", __package__).step,
+        (*weights, *head, *own),
+        tuple(np.zeros((size, *shape), np.float32) for shape in scratch),
+        (checkpoint.cell, str(weights[0].dtype), str(head[0].dtype)),
+    )
+
+
+def _raw(tensors: list[Tensor]) -> tuple[list[Array], list[float]]:
+    """Integer weights with their scales where all are int16; else float32 values with scale 1."""
+    if all(tensor.values.dtype == np.int16 for tensor in tensors):
+        return [tensor.values for tensor in tensors], [tensor.scale for tensor in tensors]
+    return [tensor.dense().astype(np.float32) for tensor in tensors], [1.0] * len(tensors)
+
+
+_Shapes: TypeAlias = tuple[tuple[int, ...], ...]
+
+
+def _gates(checkpoint: Checkpoint) -> tuple[Array, Array]:
+    """The matrix of a step's input and h as one (P, K, 128), and the scales of its rows (K,)."""
+    names = "decoder.w_x", "decoder.w_h"
+    (w_x, w_h), (scale_x, scale_h) = _raw([checkpoint.tensors[name] for name in names])
+    rows = _whole_turns(5 + padded(checkpoint.hidden))
+    gates = common.by_panel(np.concatenate([w_x[:5], w_h]), checkpoint.hidden)
+    scales = np.full(rows, scale_h, np.float32)
+    scales[:5] = scale_x
+    return common.pack(gates, rows), scales
+
+
+def _whole_turns(rows: int) -> int:
+    return math.ceil(rows / common.ROWS) * common.ROWS
+
+
+def _norms(norms: Norms) -> Array:
+    """By panels, (P, NORMS), zero behind the last unit, which keeps the padding of h and c zero."""
+    units = len(norms.c_gamma)
+    gates = (common.by_panel(values, units).reshape(-1, common.WIDTH) for values in (norms.gamma, norms.beta))
+    cells = (np.pad(values, (0, padded(units) - units)) for values in (norms.c_gamma, norms.c_beta))
+    parts = [*gates, *(values.reshape(-1, common.UNITS) for values in cells)]
+    return np.ascontiguousarray(np.concatenate(parts, axis=1), np.float32)
+
+
+def _lstm(checkpoint: Checkpoint) -> tuple[tuple[Any, ...], _Shapes]:
+    gates, scales = _gates(checkpoint)
+    return (gates, scales), ((len(scales),),)
+
+
+def _layer_norm(checkpoint: Checkpoint) -> tuple[tuple[Any, ...], _Shapes]:
+    gates, scales = _gates(checkpoint)
+    norms = _norms(norms_of(checkpoint.tensors, "decoder", checkpoint.forget_bias))
+    return (gates, scales, norms, checkpoint.hidden), ((len(scales),), (4 * padded(checkpoint.hidden),))
+
+
+_MATRICES: Final = ("w_x", "w_h", "hyper.w_x", "hyper.w_h")
+_PARTS: Final = ("scale_x", "scale_h", "shift")
+
+
+def _hyper(checkpoint: Checkpoint) -> tuple[tuple[Any, ...], _Shapes]:
+    tensors, units = checkpoint.tensors, checkpoint.hidden
+    names = [*_MATRICES, *(f"{part}.{end}" for end in ("z", "w") for part in _PARTS)]
+    arrays, scales = _raw([tensors[f"decoder.{name}"] for name in names])
+    w_x, w_h, small_x, small_h = arrays[:4]
+    small_units, size = arrays[4].shape[0], arrays[7].shape[1]
+    main, behind = padded(units), padded(small_units)
+    small, small_scales = _small(small_x, small_h, scales[2:4], units)
+    own_scales = np.full(INPUT + main, scales[1], np.float32)
+    own_scales[:5] = scales[0]
+    turns = _whole_turns(size)  # of the embedding
+    z_w = np.stack([common.pack(_gates_padded(z, size, turns), behind) for z in arrays[4:7]])
+    z_b = np.zeros((3, z_w.shape[1] * common.WIDTH), np.float32)
+    for part in (0, 1):  # the shift has none
+        bias = _gates_padded(tensors[f"decoder.{_PARTS[part]}.z_b"].dense(), size, turns)
+        z_b[part, : len(bias)] = bias
+    w_z = np.zeros((main // common.UNITS, 3, turns, common.WIDTH), arrays[7].dtype)
+    for part in range(3):
+        columns = np.moveaxis(arrays[7 + part], 0, 1).reshape(size, 4 * units)
+        w_z[:, part] = common.pack(common.by_panel(columns, units), turns)
+    own_x, own_h = (common.by_panel(matrix, units) for matrix in (w_x[:5], w_h))
+    shift_b = common.by_panel(tensors["decoder.b"].dense(), units).astype(np.float32)
+    norms, small_norms = (
+        _norms(norms_of(tensors, prefix, checkpoint.forget_bias)) for prefix in ("decoder", "decoder.hyper")
+    )
+    weights = (
+        small, small_scales, small_norms, small_units, z_w, z_b, np.array(scales[4:7], np.float32), w_z,
+        np.array(scales[7:], np.float32), common.pack(own_x, INPUT), common.pack(own_h, main), own_scales, shift_b,
+        norms, units, np.zeros((5, common.WIDTH), np.float32),
+    )  # fmt: skip
+    return weights, ((len(small_scales),), (len(own_scales),), (3, z_b.shape[1]), (4 * max(main, behind),))
+
+
+def _small(w_x: Array, w_h: Array, scales: list[float], units: int) -> tuple[Array, Array]:
+    """The smaller cell's matrix of a step's input, h and its own h as one, like ``_gates``."""
+    small_units, main = len(w_h), padded(units)
+    rows = _whole_turns(5 + main + padded(small_units))
+    gates = np.zeros((5 + main + small_units, w_h.shape[1]), w_h.dtype)
+    gates[:5], gates[5 : 5 + units], gates[5 + main :] = w_x[:5], w_x[len(w_x) - units :], w_h
+    of_rows = np.full(rows, scales[1], np.float32)
+    of_rows[: 5 + main] = scales[0]
+    return common.pack(common.by_panel(gates, small_units), rows), of_rows
+
+
+def _gates_padded(values: Array, size: int, turns: int) -> Array:
+    """Columns of four gates of ``size``, (..., 4 size), with zeros behind each gate up to ``turns``."""
+    parted = values.reshape(*values.shape[:-1], 4, size)
+    out = np.zeros((*parted.shape[:-1], turns), values.dtype)
+    out[..., :size] = parted
+    return out.reshape(*values.shape[:-1], 4 * turns)
+
+
+_BUILDERS: Final[Mapping[str, Callable[[Checkpoint], tuple[tuple[Any, ...], _Shapes]]]] = {
+    "lstm": _lstm,
+    "layer_norm": _layer_norm,
+    "hyper": _hyper,
+}

@@ -1,0 +1,7 @@
+"""The cpu backend's arithmetic, compiled by numba on first use and cached on disk; a module a cell.
+
+Every output is one chain of fused multiply-adds over k in ascending order, starting from its bias. That fixes its
+bits: neither the number of voices nor the split into panels can change them. The sums of the norms run in one fixed
+order too. Weights stay int16 where the checkpoint holds int16; each input is multiplied by its row's scale first, so no
+weight is ever rounded.
+"""

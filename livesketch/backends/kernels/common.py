@@ -1,0 +1,154 @@
+"""What the kernels of all three cells share: how they are compiled, sums, tanh, the head, and the layout of weights.
+
+Layout: a gate matrix is cut into panels of 32 units, (panel, k, 4 gates * 32), another into panels of 128 columns.
+"""
+
+import hashlib
+import logging
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numba import njit
+from numba.core.caching import FunctionCache
+from numpy.typing import NDArray
+
+_LOG: Final = logging.getLogger("livesketch")
+
+UNITS = 32
+WIDTH = 4 * UNITS
+UPDATE, ACT, BOTH = 1, 2, 3
+ROWS = 4
+"""Rows of a panel taken per turn; k is padded to a multiple with zero rows."""
+
+INPUT = 8
+"""Rows of the stroke-5 input where it has a sum of its own: whole turns."""
+
+FMA = {"contract"}
+"""``fastmath``: a * b + c may become one fused operation; nothing may be reordered."""
+
+_f = np.float32
+
+# tanh(x) = x P(x^2) / Q(x^2) on |x| <= 7.998, degrees 5 and 3, fitted by iteratively reweighted least squares to the
+# relative error; largest error in float32 3.1e-7, never above 1.
+_LIMIT = _f(7.998)
+_P = tuple(
+    map(_f, (0.9999999812433896, 0.12979348936702514, 0.002985999009757274, 9.879976902165408e-06,
+             -1.4708549207927652e-08, 2.352117264406356e-11))
+)  # fmt: skip
+_Q = tuple(map(_f, (0.463126650546895, 0.024028479472930818, 0.0002372225734467569)))
+_P0, _P1, _P2, _P3, _P4, _P5 = _P
+_Q1, _Q2, _Q3 = _Q
+_ONE = _f(1)
+
+
+def _sources() -> str:
+    """A digest of all kernel sources."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+_SOURCES: Final = _sources()
+
+
+class _Cache(FunctionCache):
+    """numba's cache on disk. Its own key sees changes in the file of a function, not in those of what it calls."""
+
+    def _index_key(self, sig: Any, codegen: Any) -> Any:
+        own = super()._index_key(sig, codegen)  # type: ignore[no-untyped-call, unused-ignore]
+        return *own, _SOURCES
+
+
+def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """``numba.njit`` with its cache on disk; where no folder for it can be written, each process compiles anew."""
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        try:
+            kernel = njit(cache=True, **options)(function)
+            cache = _Cache(function)  # type: ignore[no-untyped-call, unused-ignore]
+            kernel._cache = cache  # noqa: SLF001 - what cache=True sets; numba gives no other way to its key
+        except RuntimeError as err:
+            _LOG.warning("%s; set NUMBA_CACHE_DIR to a folder that can be written to start faster", err)
+            return njit(**options)(function)
+        return kernel
+
+    return decorate
+
+
+@compiled(fastmath=FMA)
+def tanh(x: Any) -> Any:
+    """Off by 3.1e-7 of it at most."""
+    x = min(max(x, -_LIMIT), _LIMIT)
+    s = x * x
+    p = ((((_P5 * s + _P4) * s + _P3) * s + _P2) * s + _P1) * s + _P0
+    q = ((_Q3 * s + _Q2) * s + _Q1) * s + _ONE
+    return x * p / q
+
+
+@compiled(fastmath=FMA)
+def panel(weights: Any, inputs: Any, sums: Any) -> None:
+    """sums[j] += weights[k, j] * inputs[k], k ascending; weights (K, 128), K a multiple of 4."""
+    for k in range(0, weights.shape[0], ROWS):
+        a0, a1, a2, a3 = inputs[k], inputs[k + 1], inputs[k + 2], inputs[k + 3]
+        for j in range(WIDTH):
+            s = sums[j]
+            s = _f(weights[k, j]) * a0 + s
+            s = _f(weights[k + 1, j]) * a1 + s
+            s = _f(weights[k + 2, j]) * a2 + s
+            s = _f(weights[k + 3, j]) * a3 + s
+            sums[j] = s
+
+
+@compiled()
+def copy(values: Any, out: Any) -> None:
+    """``out[:] = values``; that form would compile NumPy's error message about shapes, for seconds."""
+    for k in range(out.shape[0]):
+        out[k] = values[k]
+
+
+@compiled(fastmath=FMA)
+def times(values: Any, scales: Any, out: Any) -> None:
+    """``out[: len(values)] = values * scales``."""
+    for k in range(values.shape[0]):
+        out[k] = values[k] * scales[k]
+
+
+@compiled()
+def begin(voice: Any, hidden: Any, cell: Any, given: Any, start_hidden: Any, start_cell: Any, token: Any) -> None:
+    """A finished drawing gives way to step 0 of the next: ``NumpyBatch.restart``."""
+    voice["drawing"] += 1
+    voice["step"], voice["x"], voice["y"], voice["pen"], voice["done"] = 0, 0.0, 0.0, 0, False
+    copy(start_hidden, hidden)
+    copy(start_cell, cell)
+    copy(token, given)
+
+
+@compiled()
+def head_of(weights: Any, bias: Any, inputs: Any, sums: Any, head: Any) -> None:
+    """The head for every voice: weights (Q, K, 128), bias (Q, 128), inputs (N, K or more), head (N, 128 Q)."""
+    rows = weights.shape[1]
+    for q in range(weights.shape[0]):
+        for n in range(head.shape[0]):
+            copy(bias[q], sums)
+            panel(weights[q], inputs[n, :rows], sums)
+            copy(sums, head[n, q * WIDTH : (q + 1) * WIDTH])
+
+
+def pack(matrix: NDArray[Any], rows: int) -> NDArray[Any]:
+    """Panels (columns / 128, rows, 128) of a matrix (k, columns), with zero rows up to ``rows``, C-contiguous."""
+    k, columns = matrix.shape
+    out = np.zeros((rows, math.ceil(columns / WIDTH) * WIDTH), matrix.dtype)
+    out[:k, :columns] = matrix
+    return np.ascontiguousarray(out.reshape(rows, -1, WIDTH).transpose(1, 0, 2))
+
+
+def by_panel(gates: NDArray[Any], hidden: int) -> NDArray[Any]:
+    """Gate columns (..., 4H) in blocks i, j, f, o as (..., P * 128): for each 32 units i, j, f, o; H padded."""
+    panels = math.ceil(hidden / UNITS)
+    split = gates.reshape(*gates.shape[:-1], 4, hidden)
+    padded = np.zeros((*gates.shape[:-1], 4, panels * UNITS), gates.dtype)
+    padded[..., :hidden] = split
+    parted = padded.reshape(*gates.shape[:-1], 4, panels, UNITS)
+    return np.ascontiguousarray(np.moveaxis(parted, -3, -2)).reshape(*gates.shape[:-1], panels * WIDTH)

@@ -1,0 +1,148 @@
+"""The step of a hyper cell: magenta/magenta ``sketch_rnn/rnn.py`` HyperLSTMCell, a layer_norm cell inside.
+
+In h and c the P panels of the larger cell stand first, the R panels of the smaller one behind.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from .common import ACT, FMA, INPUT, ROWS, UNITS, UPDATE, WIDTH, begin, compiled, copy, head_of, panel, times
+from .layer_norm import normed
+from .sampling import act
+
+_f = np.float32
+_NIL = _f(0)
+
+
+@compiled()
+def _nil(out: Any) -> None:
+    for k in range(out.shape[0]):
+        out[k] = _NIL
+
+
+@compiled(fastmath=FMA)
+def _mix(weights: Any, z: Any, sums: Any) -> None:
+    """One panel of z @ w, gate by gate: weights (E, 128), z (4 E or more), sums (128,); E a multiple of 4."""
+    size = weights.shape[0]
+    for g in range(4):
+        first = g * UNITS
+        for k in range(0, size, ROWS):
+            at = g * size + k
+            a0, a1, a2, a3 = z[at], z[at + 1], z[at + 2], z[at + 3]
+            for j in range(first, first + UNITS):
+                s = sums[j]
+                s = _f(weights[k, j]) * a0 + s
+                s = _f(weights[k + 1, j]) * a1 + s
+                s = _f(weights[k + 2, j]) * a2 + s
+                s = _f(weights[k + 3, j]) * a3 + s
+                sums[j] = s
+
+
+@compiled(fastmath=FMA)
+def _joined(sums: Any, out: Any) -> None:
+    """The gates before the norm: scale_x * of_x + scale_h * of_h + shift; sums (5, 128) holds the five, shift last."""
+    for j in range(WIDTH):
+        out[j] = sums[2, j] * sums[0, j] + (sums[3, j] * sums[1, j] + sums[4, j])
+
+
+@compiled()
+def _smaller(gates: Any, norms: Any, units: Any, sums: Any, inputs: Any, raw: Any, bias: Any, hidden: Any,
+             cell: Any) -> None:  # fmt: skip
+    """The smaller cell's step for every voice, in its part of h and c, (N, 32 R); bias (N, 128 R)."""
+    count, width = hidden.shape[0], gates.shape[0] * WIDTH
+    for n in range(count):
+        copy(bias[n], raw[n, :width])
+    for r in range(gates.shape[0]):
+        for n in range(count):
+            panel(gates[r], inputs[n], raw[n, r * WIDTH : (r + 1) * WIDTH])
+    for n in range(count):
+        normed(raw[n], norms, units, sums[0], cell[n], hidden[n])
+
+
+@compiled(fastmath=FMA)
+def _embedded(z_w: Any, z_b: Any, z_scales: Any, w_scales: Any, inputs: Any, hidden: Any, z: Any) -> None:
+    """Into z (N, 3, 128 Q): u @ z_w + z_b for scale_x, scale_h and shift, times the scale of what follows."""
+    size = hidden.shape[1]
+    for part in range(3):
+        for n in range(hidden.shape[0]):
+            for k in range(size):
+                inputs[n, k] = hidden[n, k] * z_scales[part]
+        for q in range(z_w.shape[1]):
+            for n in range(hidden.shape[0]):
+                out = z[n, part, q * WIDTH : (q + 1) * WIDTH]
+                copy(z_b[part, q * WIDTH : (q + 1) * WIDTH], out)
+                panel(z_w[part, q], inputs[n, :size], out)
+        for n in range(hidden.shape[0]):
+            for k in range(z.shape[2]):
+                z[n, part, k] *= w_scales[part]
+
+
+@compiled()
+def _gates(w_x: Any, w_h: Any, w_z: Any, shift_b: Any, sums: Any, inputs: Any, z: Any, bias: Any,
+           raw: Any) -> None:  # fmt: skip
+    """The larger cell's gates before the norm for every voice, panel by panel, into raw."""
+    for p in range(w_h.shape[0]):
+        first, last = p * WIDTH, (p + 1) * WIDTH
+        for n in range(raw.shape[0]):
+            copy(bias[n, first:last], sums[0])
+            panel(w_x[p], inputs[n, :INPUT], sums[0])
+            _nil(sums[1])
+            panel(w_h[p], inputs[n, INPUT:], sums[1])
+            _nil(sums[2])
+            _nil(sums[3])
+            copy(shift_b[first:last], sums[4])
+            for part in range(3):
+                _mix(w_z[p, part], z[n, part], sums[2 + part])
+            _joined(sums, raw[n, first:last])
+
+
+@compiled()
+def _update(small: Any, small_scales: Any, small_norms: Any, small_units: Any, z_w: Any, z_b: Any, z_scales: Any,
+            w_z: Any, w_scales: Any, w_x: Any, w_h: Any, scales: Any, shift_b: Any, norms: Any, units: Any,
+            five: Any, head_w: Any, head_scales: Any, head_b: Any, token: Any, sums: Any, small_inputs: Any,
+            inputs: Any, z: Any, raw: Any, voices: Any, bias: Any, start_hidden: Any, start_cell: Any, given: Any,
+            hidden: Any, cell: Any, head: Any) -> None:  # fmt: skip
+    """The cell and the head for every voice; a voice whose drawing is over begins the next first.
+
+    Weights: of the smaller cell, small (R, K, 128), small_scales (K,), small_norms (R, NORMS), small_units (U); of what
+    it gives, z_w (3, Q', 32 R, 128), z_b (3, 128 Q'), w_z (P, 3, E, 128), a scale each in z_scales and w_scales; of the
+    larger, w_x (P, INPUT, 128), w_h (P, 32 P, 128), scales (INPUT + 32 P,), shift_b (128 P,), norms (P, NORMS),
+    units (H). Then head_w (Q, 32 P, 128), head_scales (32 P,), head_b (Q, 128), token (5,).
+    Voices: voices (N,) records, bias (N, 128 (P + R)), start_hidden, start_cell, hidden and cell (N, 32 (P + R)),
+    given (N, 5).
+    Scratch: five (5, 128), sums (128,), small_inputs (N, K), inputs (N, INPUT + 32 P), z (N, 3, 128 Q'),
+    raw (N, 128 max(P, R)). The result: head (N, 128 Q).
+    """
+    count, main = hidden.shape[0], w_h.shape[0] * UNITS
+    for n in range(count):
+        if voices[n]["done"]:
+            begin(voices[n], hidden[n], cell[n], given[n], start_hidden[n], start_cell[n], token)
+        times(given[n], small_scales[:5], small_inputs[n])
+        times(hidden[n], small_scales[5:], small_inputs[n, 5:])
+        times(given[n], scales[:5], inputs[n])
+        times(hidden[n, :main], scales[INPUT:], inputs[n, INPUT:])
+    _smaller(small, small_norms, small_units, five, small_inputs, raw, bias[:, 4 * main :], hidden[:, main:],
+             cell[:, main:])  # fmt: skip
+    _embedded(z_w, z_b, z_scales, w_scales, small_inputs, hidden[:, main:], z)
+    _gates(w_x, w_h, w_z, shift_b, five, inputs, z, bias, raw)
+    for n in range(count):
+        normed(raw[n], norms, units, sums, cell[n, :main], hidden[n, :main])
+        times(hidden[n, :main], head_scales, inputs[n])
+    head_of(head_w, head_b, inputs, sums, head)
+
+
+@compiled()
+def step(small: Any, small_scales: Any, small_norms: Any, small_units: Any, z_w: Any, z_b: Any, z_scales: Any,
+         w_z: Any, w_scales: Any, w_x: Any, w_h: Any, scales: Any, shift_b: Any, norms: Any, units: Any, five: Any,
+         head_w: Any, head_scales: Any, head_b: Any, token: Any, sums: Any, small_inputs: Any, inputs: Any, z: Any,
+         raw: Any, voices: Any, bias: Any, start_hidden: Any, start_cell: Any, given: Any, hidden: Any, cell: Any,
+         head: Any, mixtures: Any, divisors: Any, spreads: Any, override: Any, actions: Any, scale: Any,
+         max_steps: Any, count: Any, phase: Any) -> None:  # fmt: skip
+    """``_update``, ``act``, or both in one call, which no signal can break off: phase UPDATE, ACT or BOTH."""
+    if phase & UPDATE:
+        _update(small, small_scales, small_norms, small_units, z_w, z_b, z_scales, w_z, w_scales, w_x, w_h, scales,
+                shift_b, norms, units, five, head_w, head_scales, head_b, token, sums, small_inputs, inputs, z, raw,
+                voices, bias, start_hidden, start_cell, given, hidden, cell, head)  # fmt: skip
+    if phase & ACT:
+        act(voices, given, head, mixtures, divisors, spreads, override, actions, scale, max_steps, count)

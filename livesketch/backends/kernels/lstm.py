@@ -1,0 +1,63 @@
+"""The step of an LSTM: magenta/magenta ``sketch_rnn/rnn.py`` LSTMCell."""
+
+from typing import Any
+
+import numpy as np
+
+from .common import ACT, FMA, UNITS, UPDATE, WIDTH, begin, compiled, copy, head_of, panel, tanh, times
+from .sampling import act
+
+_HALF = np.float32(0.5)
+
+
+@compiled(fastmath=FMA)
+def _cell(sums: Any, cell: Any, hidden: Any) -> None:
+    """One panel's gates become its 32 units' new c (in place) and h: magenta ``rnn.py`` LSTMCell."""
+    for u in range(UNITS):
+        i = _HALF + _HALF * tanh(_HALF * sums[u])
+        j = tanh(sums[UNITS + u])
+        f = _HALF + _HALF * tanh(_HALF * sums[2 * UNITS + u])
+        o = _HALF + _HALF * tanh(_HALF * sums[3 * UNITS + u])
+        c = f * cell[u] + i * j
+        cell[u] = c
+        hidden[u] = o * tanh(c)
+
+
+@compiled(fastmath=FMA)
+def _update(gates: Any, scales: Any, head_w: Any, head_scales: Any, head_b: Any, token: Any, sums: Any, inputs: Any,
+           voices: Any, bias: Any, start_hidden: Any, start_cell: Any, given: Any, hidden: Any, cell: Any,
+           head: Any) -> None:  # fmt: skip
+    """The cell and the head for every voice; a voice whose drawing is over begins the next first.
+
+    Weights: gates (P, K, 128), scales (K,), head_w (Q, 32 P, 128), head_scales (32 P,), head_b (Q, 128), token (5,).
+    Voices: voices (N,) records, bias (N, 128 P), start_hidden, start_cell, hidden and cell (N, 32 P), given (N, 5).
+    Scratch: sums (128,), inputs (N, K). The result: head (N, 128 Q).
+    """
+    count = hidden.shape[0]
+    for n in range(count):
+        if voices[n]["done"]:
+            begin(voices[n], hidden[n], cell[n], given[n], start_hidden[n], start_cell[n], token)
+        times(given[n], scales[:5], inputs[n])
+        times(hidden[n], scales[5:], inputs[n, 5:])
+    for p in range(gates.shape[0]):
+        first = p * UNITS
+        for n in range(count):
+            copy(bias[n, p * WIDTH : (p + 1) * WIDTH], sums)
+            panel(gates[p], inputs[n], sums)
+            _cell(sums, cell[n, first : first + UNITS], hidden[n, first : first + UNITS])
+    for n in range(count):
+        times(hidden[n], head_scales, inputs[n])
+    head_of(head_w, head_b, inputs, sums, head)
+
+
+@compiled()
+def step(gates: Any, scales: Any, head_w: Any, head_scales: Any, head_b: Any, token: Any, sums: Any, inputs: Any,
+         voices: Any, bias: Any, start_hidden: Any, start_cell: Any, given: Any, hidden: Any, cell: Any, head: Any,
+         mixtures: Any, divisors: Any, spreads: Any, override: Any, actions: Any, scale: Any, max_steps: Any,
+         count: Any, phase: Any) -> None:  # fmt: skip
+    """``_update``, ``act``, or both in one call, which no signal can break off: phase UPDATE, ACT or BOTH."""
+    if phase & UPDATE:
+        _update(gates, scales, head_w, head_scales, head_b, token, sums, inputs, voices, bias, start_hidden, start_cell,
+                given, hidden, cell, head)  # fmt: skip
+    if phase & ACT:
+        act(voices, given, head, mixtures, divisors, spreads, override, actions, scale, max_steps, count)

@@ -1,0 +1,189 @@
+"""The three cells over whole sequences, faster than ``recurrence.run_plain`` and tested equal to it.
+
+When a loop of ordinary operations is trained, autograd multiplies h' by the gates' gradient at each step and adds the
+result to the whole gradient of W, which is memory traffic. Here the steps' rows are kept and multiplied at the end.
+
+* ``lstm`` on a CPU: the whole sequence is one autograd function, and between its products a compiled kernel goes over
+  the numbers once. ``lstm`` on a GPU: cuDNN where nothing is dropped.
+* ``layer_norm``, ``hyper``, and what cuDNN has not: the plain loop with products that keep their rows.
+
+No part needs a C compiler. Nothing here has been run on a GPU.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .lstm_kernels import backward, forward
+from .recurrence import LOOPS, Inputs, Product, Weights, times
+
+
+def run_fast(cell: str, w: Weights, inputs: Inputs, state: Tensor, mask: Tensor | None, forget_bias: float) -> Tensor:
+    """What ``run_plain`` gives."""
+    if cell == "lstm" and inputs.rows.is_cuda and mask is None:
+        return _cudnn(w, inputs, state, forget_bias)
+    if cell != "lstm" or inputs.rows.is_cuda:
+        return LOOPS[cell](w, inputs, state, mask, forget_bias, gathered_product)
+    c, h = state.chunk(2, 1)
+    size = inputs.rows.shape[2]
+    once = _with_forget(w["b"], forget_bias).expand(len(c), -1)
+    if inputs.beside is not None:
+        once = once + times(inputs.beside, w["w_x"][size:], inputs.dtype).float()
+    given = (inputs.rows, w["w_x"][:size], once, w["w_h"], h, c, mask, inputs.dtype)
+    out: Tensor = LstmSequence.apply(*given)  # type: ignore[no-untyped-call]
+    return out
+
+
+def _with_forget(b: Tensor, forget_bias: float) -> Tensor:
+    units = len(b) // 4
+    added = torch.zeros_like(b)
+    added[2 * units : 3 * units] = forget_bias
+    return b + added
+
+
+def _cudnn(w: Weights, inputs: Inputs, state: Tensor, forget_bias: float) -> Tensor:
+    """PyTorch's LSTM, which is cuDNN's on a GPU; its gates come in the order i, f, j, o, its matrices transposed.
+
+    Tested on the CPU, where ``torch.lstm`` takes the same arguments; it has not been run on a GPU.
+    """
+    dtype = inputs.dtype
+    c, h = (part[None].to(dtype) for part in state.chunk(2, 1))
+    b = _reordered(_with_forget(w["b"], forget_bias))
+    weights = [_reordered(w["w_x"]).t(), _reordered(w["w_h"]).t(), b, torch.zeros_like(b)]
+    weights = [value.to(dtype).contiguous() for value in weights]
+    given, training = inputs.joined().to(dtype), torch.is_grad_enabled()  # cuDNN keeps what backward needs if told so
+    out: Tensor = torch.lstm(given, [h.contiguous(), c.contiguous()], weights, True, 1, 0.0, training, False, False)[0]
+    return out
+
+
+def _reordered(value: Tensor) -> Tensor:
+    """Columns i, j, f, o as i, f, j, o."""
+    i, j, f, o = value.chunk(4, -1)
+    return torch.cat([i, f, j, o], -1)
+
+
+class LstmSequence(torch.autograd.Function):
+    """The lstm cell over a sequence, on the CPU.
+
+    forward(rows (T, B, R), w_x (R, 4H), once (B, 4H), w_h (H, 4H), h (B, H), c (B, H), mask (T, B, H) or None, dtype)
+    -> h of every step, (T, B, H) float32. ``once`` is added to the gates at every step. Matrix products and the gates
+    that are kept are of ``dtype``, all else is float32.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, *given: Any) -> Tensor:
+        """See the class."""
+        rows, w_x, once, w_h, h, c, mask, dtype = given
+        steps, batch = rows.shape[:2]
+        units = len(w_h)
+        w = w_h.to(dtype)
+        gates = w.new_empty(steps, batch, 4 * units)
+        hidden, cell = c.new_empty(steps + 1, batch, units), c.new_empty(steps + 1, batch, units)
+        hidden[0], cell[0] = h, c
+        low = hidden if dtype == torch.float32 else torch.empty_like(hidden, dtype=dtype)  # what is multiplied
+        low[0] = h
+        now = c.new_empty(batch, 4 * units)
+        arrays = [value.detach().contiguous().numpy() for value in (rows, w_x, once, now, cell, hidden)]
+        masks = _masks(mask, steps)
+        for t in range(steps):
+            torch.mm(low[t], w, out=gates[t])
+            now.copy_(gates[t])
+            forward(arrays[3], arrays[0][t], *arrays[1:3], masks[t], arrays[4][t], arrays[4][t + 1], arrays[5][t + 1])
+            gates[t] = now
+            if low is not hidden:
+                low[t + 1] = hidden[t + 1]
+        ctx.save_for_backward(rows, w_x, w, low, cell, gates, mask)
+        out: Tensor = hidden[1:]
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of rows, w_x, once, w_h, h and c."""
+        rows, w_x, w, low, cell, gates, mask = ctx.saved_tensors
+        steps, batch, columns = gates.shape
+        units = columns // 4
+        d_low = torch.empty_like(gates)
+        now, d_now = cell.new_empty(batch, columns), cell.new_empty(batch, columns)
+        d_once, d_c, d_h = torch.zeros_like(now), torch.zeros_like(cell[0]), torch.zeros_like(cell[0])
+        product, turned = low.new_empty(batch, units), w.t()
+        masks, d_out, cells = _masks(mask, steps), outer[0].contiguous().numpy(), cell.numpy()
+        arrays = [value.numpy() for value in (d_h, d_c, d_now, d_once)]
+        for t in range(steps - 1, -1, -1):
+            now.copy_(gates[t])
+            backward(now.numpy(), masks[t], cells[t], cells[t + 1], d_out[t], *arrays)
+            d_low[t] = d_now
+            torch.mm(d_low[t], turned, out=product)
+            d_h.copy_(product)
+        flat = d_low.flatten(0, 1)
+        d_w_h = (low[:-1].flatten(0, 1).t() @ flat).float()
+        d_w_x = (rows.to(low.dtype).flatten(0, 1).t() @ flat).float()
+        d_rows = (d_low @ w_x.to(low.dtype).t()).float() if ctx.needs_input_grad[0] else None
+        return d_rows, d_w_x, d_once, d_w_h, d_h, d_c, None, None
+
+
+def _masks(mask: Tensor | None, steps: int) -> Any:
+    """A mask for each step as the kernels take it."""
+    if mask is not None:
+        return mask.contiguous().numpy()
+    return [np.zeros((0, 0), np.float32)] * steps
+
+
+class _Kept:
+    """What the steps leave for the product that makes W's gradient."""
+
+    def __init__(self, w: Tensor, dtype: torch.dtype) -> None:
+        self.w = w.detach().to(dtype)
+        self.left: list[Tensor] = []
+        self.right: list[Tensor] = []
+
+
+class _Source(torch.autograd.Function):
+    """W itself; its gradient out of all steps at once. Autograd comes here when it has been through every step."""
+
+    @staticmethod
+    def forward(ctx: Any, w: Tensor, kept: _Kept) -> Tensor:
+        ctx.kept = kept
+        return w.view_as(w)
+
+    @staticmethod
+    def backward(ctx: Any, *_: Tensor) -> tuple[Tensor | None, None]:
+        kept: _Kept = ctx.kept
+        if not kept.left:
+            return None, None
+        gradient = torch.cat(kept.left).t() @ torch.cat(kept.right)
+        kept.left.clear()
+        kept.right.clear()
+        return gradient.float(), None
+
+
+class _Step(torch.autograd.Function):
+    """The product h @ W at one step; leaves its part of W's gradient to the source."""
+
+    @staticmethod
+    def forward(ctx: Any, h: Tensor, _source: Tensor, kept: _Kept) -> Tensor:
+        ctx.kept = kept
+        low = h.to(kept.w.dtype)
+        ctx.save_for_backward(low)
+        return (low @ kept.w).float()
+
+    @staticmethod
+    def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor, None, None]:
+        kept: _Kept = ctx.kept
+        right = outer[0].to(kept.w.dtype)
+        kept.left.append(ctx.saved_tensors[0])
+        kept.right.append(right)
+        return (right @ kept.w.t()).float(), None, None
+
+
+def gathered_product(w: Tensor, dtype: torch.dtype) -> Product:
+    """The product h @ w whose gradient in w is one product over all steps."""
+    kept = _Kept(w, dtype)
+    source: Final[Tensor] = _Source.apply(w, kept)  # type: ignore[no-untyped-call]
+
+    def product(h: Tensor) -> Tensor:
+        out: Tensor = _Step.apply(h, source, kept)  # type: ignore[no-untyped-call]
+        return out
+
+    return product
