@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .errors import CheckpointError as CheckpointError
     from .errors import ControlError as ControlError
     from .errors import DataError as DataError
+    from .errors import DownloadError as DownloadError
     from .errors import LivesketchError as LivesketchError
     from .errors import MissingExtraError as MissingExtraError
     from .errors import ModelNotFoundError as ModelNotFoundError
@@ -35,11 +36,17 @@ if TYPE_CHECKING:
     from .events import Pen as Pen
     from .events import PenAction as PenAction
     from .events import Token as Token
+    from .latents import analogy as analogy
+    from .latents import lerp as lerp
+    from .latents import near as near
+    from .latents import slerp as slerp
     from .models.catalogue import catalogue as catalogue
+    from .models.fetch import fetch as fetch
     from .outputs.osc import osc as osc
     from .outputs.recorder import Recorder as Recorder
     from .outputs.svg import svg as svg
     from .outputs.terminal import terminal as terminal
+    from .outputs.trace import trace as trace
     from .player.clock import OfflineClock as OfflineClock
     from .player.performance import draw as draw
     from .player.performance import hush as hush
@@ -47,6 +54,7 @@ if TYPE_CHECKING:
     from .player.performance import players as players
     from .player.players import Player as Player
     from .streams.drawing import Drawing as Drawing
+    from .streams.guess import Guess as Guess
     from .streams.sketch import SketchStream as SketchStream
     from .streams.sketch import sketch as sketch
     from .streams.voices import Actions as Actions
@@ -66,7 +74,9 @@ _HOMES = {
     "ControlError": "errors",
     "Cue": "events",
     "DataError": "errors",
+    "DownloadError": "errors",
     "Drawing": "streams.drawing",
+    "Guess": "streams.guess",
     "LivesketchError": "errors",
     "MissingExtraError": "errors",
     "ModelNotFoundError": "errors",
@@ -81,19 +91,25 @@ _HOMES = {
     "StrokesError": "errors",
     "Token": "events",
     "UnsupportedModelError": "errors",
+    "analogy": "latents",
     "catalogue": "models.catalogue",
     "draw": "player.performance",
+    "fetch": "models.fetch",
     "hush": "player.performance",
+    "lerp": "latents",
     "load_strokes": "stroke_files",
+    "near": "latents",
     "osc": "outputs.osc",
     "play": "player.performance",
     "players": "player.performance",
     "save_strokes": "stroke_files",
     "sketch": "streams.sketch",
+    "slerp": "latents",
     "svg": "outputs.svg",
     "terminal": "outputs.terminal",
     "to_polylines": "strokes",
     "to_stroke3": "strokes",
+    "trace": "outputs.trace",
     "voices": "streams.voices",
 }
 """Where each public name lives; it is imported from there on first use. The imports above are for type checkers."""
@@ -105,7 +121,9 @@ __all__ = [
     "ControlError",
     "Cue",
     "DataError",
+    "DownloadError",
     "Drawing",
+    "Guess",
     "LivesketchError",
     "MissingExtraError",
     "ModelNotFoundError",
@@ -120,19 +138,25 @@ __all__ = [
     "StrokesError",
     "Token",
     "UnsupportedModelError",
+    "analogy",
     "catalogue",
     "draw",
+    "fetch",
     "hush",
+    "lerp",
     "load_strokes",
+    "near",
     "osc",
     "play",
     "players",
     "save_strokes",
     "sketch",
+    "slerp",
     "svg",
     "terminal",
     "to_polylines",
     "to_stroke3",
+    "trace",
     "voices",
 ]
 

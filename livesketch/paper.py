@@ -128,16 +128,16 @@ def check_color(color: str) -> str:
     return name
 
 
-def place(sketches: Sequence[Sketch], page: Page) -> list[list[Points]]:
+def place(sketches: Sequence[Sketch], page: Page, columns: int | None = None) -> list[list[Points]]:
     """Each drawing's polylines in mm on the page, fitted into its cell of a grid, keeping their aspect.
 
-    The grid is the one whose drawings cover the largest part of the page together; cells are filled row by row. A
-    drawing without size comes to the middle of its cell.
+    The grid has so many columns, or those with which the drawings cover the largest part of the page together; cells
+    are filled row by row. A drawing without size comes to the middle of its cell.
     """
     drawn = [[np.asarray(line, np.float64).reshape(-1, 2) for line in sketch.polylines] for sketch in sketches]
     bounds = np.array([_bounds(lines) for lines in drawn]).reshape(-1, 4)
     sizes = bounds[:, 2:] - bounds[:, :2]
-    columns = _columns(sizes, page.inner)
+    columns = columns or _columns(sizes, page.inner)
     cell, room = _cell(len(drawn), columns, page.inner)
     edge = page.margin + page.pen_width / 2
     scales = _scales(sizes, room)
@@ -156,12 +156,13 @@ def page_svg(
     *,
     colors: Sequence[str] = ("black",),
     about: Sequence[Mapping[str, str]] = (),
+    columns: int | None = None,
 ) -> str:
     """The SVG of a page: one open path per polyline, in time order within its layer, one Inkscape layer per pen.
 
     Layer k has the colour ``colors[k % len(colors)]`` and a label such as ``1-black``, which plotter programs read as
     layer 1. Each mapping in ``about`` becomes an element ``play`` of the metadata, its items the attributes. Points
-    must be finite; drawings without points are left out.
+    must be finite; drawings without points are left out. ``columns`` is that of ``place``.
     """
     from svgwrite import Drawing  # noqa: PLC0415 - svgwrite takes 90 ms to load
     from svgwrite.extensions import Inkscape  # noqa: PLC0415
@@ -183,7 +184,7 @@ def page_svg(
             stroke_linecap="round",
             stroke_linejoin="round",
         ))  # fmt: skip
-    for sketch, lines in zip(drawn, place(drawn, page), strict=True):
+    for sketch, lines in zip(drawn, place(drawn, page, columns), strict=True):
         for line in lines:
             layers[sketch.layer].add(svg.path(d=_path(line), fill="none"))
     return f'<?xml version="1.0" encoding="utf-8"?>\n{svg.tostring()}\n'

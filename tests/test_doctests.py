@@ -8,6 +8,7 @@ import livesketch
 
 WITH_EXAMPLES = {
     "livesketch.cues",
+    "livesketch.latents",
     "livesketch.sampling",
     "livesketch.streams.sketch",
     "livesketch.streams.voices",

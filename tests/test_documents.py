@@ -121,7 +121,13 @@ def test_documents_link_to_files_that_exist() -> None:
 
 
 def test_every_example_is_tested() -> None:
-    assert [path.stem for path in EXAMPLES] == ["choir", "finish_my_drawing", "first_drawing", "live_temperature"]
+    assert [path.stem for path in EXAMPLES] == [
+        "choir",
+        "finish_my_drawing",
+        "first_drawing",
+        "guess_the_drawing",
+        "live_temperature",
+    ]
     described = (REPO / "examples" / "README.md").read_text(encoding="utf-8")
     for path in (REPO / "examples").iterdir():
         if path.suffix in {".py", ".pd"}:

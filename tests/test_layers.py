@@ -26,12 +26,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "paper": GROUND,
     "sampling": EVENTS,
     "controls": EVENTS | {"sampling"},
+    "latents": EVENTS | {"sampling"},
     "data": GROUND | STROKES,
-    "models": EVENTS | STROKES | {"sampling"},
+    "models": EVENTS | STROKES | {"sampling", "data"},
     "backends": GROUND | {"sampling", "models"},
     "outputs": EVENTS | STROKES | {"paper"},
     "inputs": EVENTS | {"controls"},
-    "streams": EVENTS | STROKES | {"paper", "sampling", "controls", "models", "backends"},
+    "streams": EVENTS | STROKES | {"paper", "sampling", "controls", "latents", "models", "backends"},
     "training": EVENTS | STROKES | {"paper", "sampling", "controls", "data", "models", "streams"},
     "player": EVENTS | STROKES | {"sampling", "controls", "models", "streams", "outputs", "inputs"},
     "__init__": {"*"},
@@ -39,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__main__": {"*"},
 }
 ORDER = ["errors", "values", "files", "events", "rows", "cues", "strokes", "stroke_files", "paper", "sampling"]
-ORDER += ["controls", "data", "models", "backends", "outputs", "inputs", "streams", "training", "player"]
+ORDER += ["controls", "latents", "data", "models", "backends", "outputs", "inputs", "streams", "training", "player"]
 
 
 @dataclass(frozen=True)

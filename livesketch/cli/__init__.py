@@ -1,9 +1,9 @@
 """The command line: arguments in, exit codes out.
 
 Results go to stdout, progress and the live drawing to stderr. Exit codes: 0 done, 2 bad arguments, 3 a model or data
-file that is missing or broken, 4 an output that cannot be reached or written, 5 something that is not installed or
-cannot run here, 6 a training that went wrong, 130 interrupted, 129 and 143 hung up and terminated (pens up, files
-complete).
+file that is missing, broken or out of reach, 4 an output that cannot be reached or written, 5 something that is not
+installed or cannot run here, 6 a training that went wrong, 130 interrupted, 129 and 143 hung up and terminated (pens
+up, files complete).
 """
 
 import argparse
@@ -22,6 +22,7 @@ from ..errors import (
     CheckpointError,
     ControlError,
     DataError,
+    DownloadError,
     LivesketchError,
     MissingExtraError,
     ModelNotFoundError,
@@ -29,7 +30,7 @@ from ..errors import (
     StrokesError,
     TrainingError,
 )
-from . import draw, evaluate, importing, models, monitor, play, train
+from . import draw, evaluate, fetch, importing, models, monitor, morph, play, train
 from .common import Commands, note
 
 _EXIT_CODES: Final[dict[type[LivesketchError], int]] = {
@@ -38,12 +39,13 @@ _EXIT_CODES: Final[dict[type[LivesketchError], int]] = {
     ModelNotFoundError: 3,
     CheckpointError: 3,
     DataError: 3,
+    DownloadError: 3,
     OutputError: 4,
     TrainingError: 6,
     BackendUnavailableError: 5,
     MissingExtraError: 5,
 }
-_COMMANDS: Final = (draw, play, train, evaluate, importing, models, monitor)
+_COMMANDS: Final = (draw, play, morph, train, evaluate, importing, fetch, models, monitor)
 """In the order of ``livesketch --help``; each adds itself."""
 
 

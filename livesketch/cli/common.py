@@ -80,18 +80,20 @@ def number(kind: type[int] | type[float], least: float, most: float = float("inf
     return parse
 
 
-def add_model(parser: argparse.ArgumentParser) -> None:
+def add_model(parser: argparse.ArgumentParser, temperature: float = 0.65) -> None:
     """Which model, and how it draws."""
     parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
     parser.add_argument("--seed", type=int, help="draws the same again (default: a fresh one, printed at the end)")
-    parser.add_argument("--temperature", type=float, default=0.65, help="0 greedy, 0.2 tame, 1.2 wild (default 0.65)")
+    parser.add_argument(
+        "--temperature", type=float, default=temperature, help=f"0 greedy, 0.2 tame, 1.2 wild (default {temperature:g})"
+    )
     parser.add_argument("--convention", default="js", help="what temperature means: js, paper, magenta (default js)")
     parser.add_argument("--backend", default="auto", help="auto, cpu, reference (default auto)")
 
 
-def add_page(parser: argparse.ArgumentParser) -> None:
-    """The page of an SVG file."""
-    parser.add_argument("--page", default="a4", help="a0 … a6, letter, or such as 300x200mm (default a4)")
+def add_page(parser: argparse.ArgumentParser, page: str | None = "a4", said: str = "a4") -> None:
+    """The page of an SVG file; ``said`` is the default page in words."""
+    parser.add_argument("--page", default=page, help=f"a0 … a6, letter, or such as 300x200mm (default {said})")
     parser.add_argument("--landscape", action="store_true", help="the page on its side")
     parser.add_argument("--margin", default="10mm", help="kept free on all sides (default 10mm)")
     parser.add_argument("--pen-width", default="0.3mm", help="of the lines (default 0.3mm)")

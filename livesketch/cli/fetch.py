@@ -11,8 +11,9 @@ from .common import Commands, note
 
 def _fetch(args: argparse.Namespace) -> None:
     from ..errors import ControlError  # noqa: PLC0415 - likewise
-    from ..models.fetch import fetch, wanted  # noqa: PLC0415 - likewise
+    from ..models.fetch import fetch  # noqa: PLC0415 - likewise
     from ..models.fetched import read_record  # noqa: PLC0415 - likewise
+    from ..models.official import wanted  # noqa: PLC0415 - likewise
 
     sources = sorted({wanted(name).source for name in args.names})  # all names are checked before anything is fetched
     if args.base and len(sources) > 1:
@@ -23,7 +24,10 @@ def _fetch(args: argparse.Namespace) -> None:
         print(path, flush=True)
         record = read_record(path)
         if record is not None:
-            note(f"{path.name}: {record.bytes} bytes, sha256 {record.sha256}; {record.attribution}, {record.licence}")
+            whose = f"{record.attribution}; licence: {record.licence}"
+            note(f"{path.name}: {record.bytes} bytes, sha256 {record.sha256}; {whose}")
+            if args.again and record.replaced:
+                note(f"{path.name} has changed: the file that was here had the sha256 {record.replaced}")
 
 
 @contextlib.contextmanager

@@ -1,6 +1,5 @@
 """Drawings to train on, from any mixture of files: classes, splits, and a report of what was left out."""
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from .sources import read_sources
 __all__ = ["DrawingSet", "Skipped", "Split", "load_drawings"]
 
 MAX_OFFSET: Final = 1000.0
-"""Largest offset in data units; what is larger is clamped, as magenta does (``sketch_rnn/utils.py``, ``DataLoader``)."""
+"""Largest offset in data units; larger ones are clamped, as in magenta's ``sketch_rnn/utils.py``, ``DataLoader``."""
 
 HELD_OUT: Final = 0.05
 """Share of the drawings without splits that goes to ``valid``, and to ``test``."""
@@ -69,33 +68,38 @@ class DrawingSet:
         return max(len(rows) for split in (self.train, self.valid, self.test) for rows in split.drawings)
 
 
-def load_drawings(paths: Sequence[Path], *, max_rows: int = 250, seed: int = 1) -> DrawingSet:
+def load_drawings(
+    paths: Sequence[Path], *, max_rows: int = 250, seed: int = 1, recognized_only: bool = False
+) -> DrawingSet:
     """Reads drawings from files and folders; what each may be is said at ``sources.read_sources``.
 
     A source names a class: its file or folder name, underscores as spaces. Sources of one name are one class. Official
     splits are kept; other drawings are split 90/5/5, class by class, the same for the same ``seed`` and drawings.
-    Offsets are clamped to ±1000 data units.
+    Offsets are clamped to ±1000 data units. What is left out or changed is in ``skipped``.
 
     Args:
         paths: files and folders, at least one.
         max_rows: longer drawings (stroke-3 rows) are left out, in all splits.
-        seed: decides which drawings without splits go where; 0 or more.
+        seed: decides which drawings without splits go where.
+        recognized_only: of Quick, Draw! ndjson, only drawings that the game recognized.
 
     Raises:
-        DataError: a source cannot be read, or read safely, or holds something else; a class or a split has no usable
-            drawing, or too few to be split.
+        DataError: a source cannot be read, or read safely, or holds something else; a class has no usable drawing, or
+            too few to be split.
     """
-    if not paths:
-        raise DataError("no data given; give at least one file or folder of drawings")
+    if isinstance(paths, str | Path) or not paths:
+        raise DataError(f"the data are {paths!r:.60}; give a list of at least one file or folder of drawings")
     classes: dict[str, dict[str, Drawings]] = {}
     skipped: list[Skipped] = []
     for path in paths:
-        for found in read_sources(Path(path)):
-            taken = classes.setdefault(found.label, {name: [] for name in (*SPLITS, "")})
-            for name, drawings in _usable(found, max_rows).items():
-                taken[name] += drawings
-            skipped += found.skipped
+        for found in read_sources(Path(path), recognized_only=recognized_only):
+            if found.label:  # a folder without drawings has none
+                taken = classes.setdefault(found.label, {name: [] for name in (*SPLITS, "")})
+                for name, drawings in _usable(found, max_rows).items():
+                    taken[name] += drawings
+            skipped += [item for item in found.skipped() if item not in skipped]
     for label, taken in classes.items():
+        _check_any(label, taken, skipped)
         _divide(label, taken, seed, skipped)
     splits = {name: _joined([taken[name] for taken in classes.values()]) for name in SPLITS}
     return DrawingSet(tuple(classes), **splits, skipped=tuple(skipped))
@@ -103,32 +107,38 @@ def load_drawings(paths: Sequence[Path], *, max_rows: int = 250, seed: int = 1) 
 
 def _joined(classes: Sequence[Drawings]) -> Split:
     counts = [len(drawings) for drawings in classes]
-    return Split([rows for drawings in classes for rows in drawings], np.repeat(np.arange(len(classes)), counts))
+    label = np.repeat(np.arange(len(classes), dtype=np.int64), counts)
+    return Split([rows for drawings in classes for rows in drawings], label)
 
 
 def _usable(found: Found, max_rows: int) -> dict[str, Drawings]:
     """The drawings of a source by split (``""``: none yet) that can be trained on; the others are counted there."""
     out: dict[str, Drawings] = {}
-    still = long = clamped = 0
     for name, drawings in {**found.splits, "": found.drawings}.items():
-        kept = out[name] = []
-        for number, rows in enumerate(drawings):
-            _check_lifts(rows, f"{found.where}: drawing {number} of {name or 'all'}")
-            if not rows[:, :2].any():
-                still += 1
-            elif len(rows) > max_rows:
-                long += 1
-            else:
-                outside = np.abs(rows[:, :2]) > MAX_OFFSET
-                clamped += int(outside.any())
-                kept.append(_clamped(rows) if outside.any() else rows)
-    found.skip("no movement at all: left out", still)
-    found.skip(f"longer than {max_rows} rows: left out", long)
-    found.skip(f"offsets beyond ±{MAX_OFFSET:g} data units: clamped, and kept", clamped)
-    if not any(out.values()):
-        reasons = "; ".join(f"{item.count} {item.reason}" for item in found.skipped) or "it holds none"
-        raise DataError(f"{found.where}: no drawing that can be trained on ({reasons}); leave this source out")
+        out[name] = _kept(drawings, found, max_rows, name) if drawings else []
     return out
+
+
+def _kept(drawings: Drawings, found: Found, max_rows: int, name: str) -> Drawings:
+    """Those of one split that can be trained on, clamped; all looked at together, for there may be 70,000."""
+    rows = np.concatenate(drawings)
+    lengths = np.array([len(drawing) for drawing in drawings])
+    starts = np.cumsum(lengths) - lengths  # no reader gives a drawing without rows, which reduceat could not tell
+    unlike = np.logical_or.reduceat((rows[:, 2] != 0) & (rows[:, 2] != 1), starts)
+    if unlike.any():
+        number = int(unlike.argmax())
+        raise DataError(
+            f"{found.where}: drawing {number}{' of ' + name if name else ''}: a third column other than 0 and 1; "
+            "expected stroke-3 rows (dx, dy, pen lifts after)"
+        )
+    still = ~np.logical_or.reduceat(rows[:, :2].any(1), starts)
+    long = ~still & (lengths > max_rows)
+    far = np.logical_or.reduceat((np.abs(rows[:, :2]) > MAX_OFFSET).any(1), starts) & ~still & ~long
+    found.skip("no movement at all: left out", int(still.sum()))
+    found.skip(f"longer than {max_rows} rows: left out", int(long.sum()))
+    found.skip(f"offsets beyond ±{MAX_OFFSET:g} data units: clamped, and kept", int(far.sum()))
+    kept = np.flatnonzero(~still & ~long).tolist()
+    return [_clamped(drawings[i]) if far[i] else drawings[i] for i in kept]
 
 
 def _clamped(rows: Stroke3) -> Stroke3:
@@ -137,35 +147,33 @@ def _clamped(rows: Stroke3) -> Stroke3:
     return out
 
 
-def _check_lifts(rows: Stroke3, what: str) -> None:
-    lifts = rows[:, 2]
-    if not ((lifts == 0) | (lifts == 1)).all():
-        raise DataError(f"{what}: a third column other than 0 and 1; expected stroke-3 rows (dx, dy, pen lifts after)")
+def _check_any(label: str, taken: dict[str, Drawings], skipped: Sequence[Skipped]) -> None:
+    if not any(taken.values()):
+        reasons = "; ".join(f"{item.where}: {item.count} {item.reason}" for item in skipped) or "its files hold none"
+        raise DataError(f"class {label!r} has no drawing that can be trained on ({reasons}); leave it out, or add some")
 
 
 def _divide(label: str, taken: dict[str, Drawings], seed: int, skipped: list[Skipped]) -> None:
-    """Divides the drawings of a class that have no split yet among the splits."""
+    """Divides the drawings of a class that have no split yet among the splits.
+
+    Official splits of which one has no usable drawing are divided anew, and reported: they could not be judged by.
+    """
     loose = taken.pop("")
     empty = [name for name in SPLITS if not taken[name]]
-    if empty and len(empty) < len(SPLITS):  # too few to judge a training by: split like a source without splits
+    if empty and len(empty) < len(SPLITS):
         official = [rows for name in SPLITS for rows in taken[name]]
-        note = f"no usable drawing in {' and '.join(empty)}: all splits of this class divided anew"
-        skipped.append(Skipped(label, note, len(official)))
+        skipped.append(Skipped(label, f"no usable drawing in {', '.join(empty)}: all divided anew", len(official)))
         loose = official + loose
         taken.update({name: [] for name in SPLITS})
-    elif empty and len(loose) < FEWEST:
-        pass
-    if not loose:
-        return
-    if any(taken.values()) and len(loose) < FEWEST:
+    if len(loose) < FEWEST and any(taken.values()):  # a few more beside official splits
         taken["train"] += loose
         return
     if len(loose) < FEWEST:
         raise DataError(
-            f"class {label!r} has {len(loose)} usable drawing(s); at least {FEWEST} are needed, one each to train, "
-            "validate and test; give more drawings of it"
+            f"class {label!r} has {len(loose)} usable drawing{'s' * (len(loose) > 1)}; at least {FEWEST} are needed, "
+            "one each to train, validate and test; give more drawings of it"
         )
-    order = np.random.default_rng([seed, zlib.crc32(label.encode())]).permutation(len(loose))
+    order = np.random.default_rng(seed % 2**64).permutation(len(loose))
     held = max(1, round(HELD_OUT * len(loose)))
     for name, part in zip(SPLITS, np.split(order, [len(loose) - 2 * held, len(loose) - held]), strict=True):
         taken[name] += [loose[i] for i in sorted(part.tolist())]

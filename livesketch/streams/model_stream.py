@@ -1,8 +1,9 @@
 """What one voice and many share: a model on a backend, with live controls."""
 
+import math
 import threading
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,49 +11,60 @@ from numpy.typing import NDArray
 from .. import backends
 from ..backends.protocol import Batch
 from ..controls import Controls
+from ..errors import ControlError, UnsupportedModelError
+from ..latents import USE_NOISE, Floats, normals
 from ..models.checkpoint import Checkpoint
-from ..sampling import Convention
+from ..sampling import Convention, checked_seed
+from ..values import real
+from .condition import Condition, draws_z, label_mix, latents_of, vectors_of
+from .given import Strokes, Units, data_rows
 
-
-def condition_of(checkpoint: Checkpoint, label: str | None) -> NDArray[np.float64]:
-    """The decoder's condition vector, shape (label_size,); empty for a model without labels."""
-    if label is None:
-        return np.zeros(0)
-    return np.asarray(checkpoint.tensors["label.w"].dense()[checkpoint.labels.index(label)], np.float64)
+if TYPE_CHECKING:
+    from ..backends.encoder import Encoder
 
 
 class ModelStream:
     """A batch of voices of one model, and the controls that all of them follow."""
 
     __slots__ = (
-        "__weakref__", "_applied", "_backend", "_batch", "_checkpoint", "_controls", "_label", "_lock", "_seed",
-        "_taken", "name",
+        "__weakref__", "_applied", "_backend", "_batch", "_checkpoint", "_conditioned", "_controls", "_encoded",
+        "_encoder", "_lock", "_seed", "_taken", "_vectors", "_voices", "_wanted", "name",
     )  # fmt: skip
 
     def __init__(
         self, checkpoint: Checkpoint, label: str | None, controls: Controls, seed: int, backend: str, voices: range
     ) -> None:
-        self._checkpoint, self._label, self._seed = checkpoint, label, seed
+        self._checkpoint, self._seed, self._voices = checkpoint, seed, voices
         self.name = label or checkpoint.name
+        mix = () if label is None else label_mix(checkpoint, label)
+        self._wanted = Condition((mix,) * len(voices))
+        self._conditioned: Condition | None = self._wanted
+        self._vectors = vectors_of(checkpoint, self._wanted, seed, voices, np.zeros(len(voices), np.int64))
         self._backend = backends.load(backend)
-        self._batch = self._open(checkpoint, voices)
+        self._batch = self._open(checkpoint, self._vectors)
         self._controls = controls
         self._apply(controls)
         self._taken = self._batch.steps
+        self._encoder: Encoder | None = None
+        self._encoded = 0
         self._lock = threading.RLock()  # a REPL feeds and steps while a player does
 
-    def _open(self, checkpoint: Checkpoint, voices: range) -> Batch:
-        batch = self._backend.open(checkpoint, len(voices))
-        condition = condition_of(checkpoint, self._label)
-        for k, voice in enumerate(voices):
-            batch.condition(k, condition)
-            batch.seat(k, self._seed, voice)
+    def _open(self, checkpoint: Checkpoint, vectors: Floats) -> Batch:
+        batch = self._backend.open(checkpoint, len(vectors))
+        for k, vector in enumerate(vectors):
+            batch.condition(k, vector)
+            batch.seat(k, self._seed, self._voices[k])
         return batch
 
     @property
     def checkpoint(self) -> Checkpoint:
         """The model: weights and what is known about them."""
         return self._checkpoint
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What ``label`` can be; empty where the model draws one thing."""
+        return self._checkpoint.labels
 
     @property
     def backend(self) -> str:
@@ -82,16 +94,98 @@ class ModelStream:
     def convention(self, value: Convention) -> None:
         self._controls = replace(self._controls, convention=value)
 
+    def encode(self, strokes: Strokes, noise: float = 0.0, units: Units = "data", *, seed: int | None = None) -> Floats:
+        """The latent (z_size,) of a drawing: mu + noise sigma eps with eps ~ N(0, I) (Ha & Eck 2017, section 3.1).
+
+        Nothing moves: ``stream.z = stream.encode(strokes)`` then draws what resembles it.
+
+        Args:
+            strokes: what ``feed`` takes; also a drawing, a stream (its present drawing), or a list of actions.
+            noise: 0 gives the mean, the same each time; 1 samples what the model trained with.
+            units: ``data`` or ``stage``, as for ``feed``.
+            seed: for the noise: the same seed, the same z. None takes the stream's own and other numbers each time, so
+                that a stream made again gives the same ones in the same order.
+
+        Raises:
+            UnsupportedModelError: the model has no encoder.
+            StrokesError: as ``feed``.
+            ControlError: noise is no number from 0 to 100, or the seed is none.
+        """
+        rows = data_rows(self._checkpoint, strokes, units)
+        wanted = "a number from 0 (the mean) to 100; 1 is as in training"
+        spread = real("noise", noise, wanted)
+        if not 0 <= spread <= 100:
+            raise ControlError(f"noise {noise!r}: expected {wanted}")
+        own = seed is None
+        key = self._seed if seed is None else checked_seed(seed)
+        scale = self._checkpoint.scale_factor
+        mu, sigma_hat = self._find_encoder().encode(rows / [scale, scale, 1.0])
+        if not spread:
+            return mu
+        with self._lock:
+            counter = self._encoded if own else 0
+            self._encoded += own
+        eps = normals(key, len(mu), self._voices[0] if own else 0, counter, USE_NOISE)
+        return np.asarray(mu + spread * np.exp(sigma_hat / 2) * eps, np.float64)
+
+    def _find_encoder(self) -> "Encoder":
+        from ..backends.encoder import Encoder  # noqa: PLC0415 - few streams encode
+
+        if not self._checkpoint.encoder_cell:
+            raise UnsupportedModelError(
+                f"model {self._checkpoint.name!r} is a {self._checkpoint.architecture} and has no encoder; expected a "
+                "sketch_vae: a magenta .vae.json, or one of `livesketch train sketch`"
+            )
+        if self._encoder is None:
+            self._encoder = Encoder(self._checkpoint)  # without the lock: what plays does not wait for it
+        return self._encoder
+
+    def _want(self, **changes: Any) -> None:
+        """Another label or latent, from the next step on."""
+        with self._lock:
+            self._wanted = replace(self._wanted, **changes)
+
+    def _numbers(self) -> NDArray[np.int64]:
+        """The number of each voice's present drawing; it is present until the next one's first step."""
+        return np.asarray(self._batch.snapshot().voices["drawing"])
+
+    def _present_z(self) -> Floats:
+        """The latents (n, z_size) of the present drawings."""
+        with self._lock:
+            return latents_of(self._checkpoint, self._wanted, self._seed, self._voices, self._numbers()).copy()
+
     def _apply(self, controls: Controls) -> None:
         for k in range(self._batch.size):
             self._batch.heat(k, controls.heat.divisor, controls.heat.spread)
         self._applied = controls
 
-    def _records(self) -> NDArray[Any]:
-        """The next step's records, under the lock; the caller sets ``_taken`` once it has made its own of them."""
+    def _condition(self, wanted: Condition) -> None:
+        """Gives each voice its vector where it is another: label or z was changed, or a drawing with its own z begins.
+
+        Broken off anywhere, it is done again before the next step: ``_conditioned`` is set last.
+        """
+        voices = self._batch.snapshot().voices
+        coming = voices["drawing"] + voices["done"]
+        vectors = vectors_of(self._checkpoint, wanted, self._seed, self._voices, coming)
+        for k in np.flatnonzero((vectors != self._vectors).any(1)).tolist():
+            self._vectors[k] = math.nan  # neither the old nor the new one, until it is all there
+            self._batch.condition(k, vectors[k])
+            self._vectors[k] = vectors[k]
+        self._conditioned = wanted
+
+    def _prepare(self) -> None:
+        """What the next step or fed row needs to know, under the lock."""
         controls = self._controls  # read once: one consistent value for all voices
         if controls is not self._applied:
             self._apply(controls)
+        wanted = self._wanted
+        begins = wanted.z is None and draws_z(self._checkpoint) and self._batch.actions["last"].any()
+        if begins or wanted is not self._conditioned:
+            self._condition(wanted)
+
+    def _records(self) -> NDArray[Any]:
+        """The next step's records, under the lock; the caller sets ``_taken`` once it has made its own of them."""
+        self._prepare()
         if self._batch.steps == self._taken:  # else Ctrl-C came between a step and its delivery: it is still due
             self._batch.step()
         return self._batch.actions

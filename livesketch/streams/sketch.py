@@ -3,61 +3,46 @@
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .. import sampling
 from ..backends.protocol import Snapshot
 from ..controls import Controls
 from ..errors import ControlError, StrokesError
 from ..events import Pen, PenAction, Source
+from ..latents import Floats
 from ..models.catalogue import open_model
 from ..models.checkpoint import Checkpoint
 from ..sampling import Convention
-from ..strokes import to_rows
+from ..strokes import rows_of
 from ..values import whole
+from .condition import Condition, Label, given_z, label_mix, label_said, vectors_of
 from .drawing import Drawing
+from .given import Strokes, Units, are_polylines, data_rows
+from .likelihood import LogProb, log_prob
 from .model_stream import ModelStream
 
-Units: TypeAlias = Literal["data", "stage"]
-Strokes: TypeAlias = Any
-"""Stroke-3 rows (n, 3), or a list of polylines, each (k, 2): arrays or nested lists of numbers, y down."""
+if TYPE_CHECKING:
+    from .guess import Guess, Guesser
+
 PENS = (Pen.DOWN, Pen.UP, Pen.END)
 
 
 @dataclass(frozen=True, slots=True)
-class LogProb:
-    """Teacher-forced nats per step: negative log density in model units, at temperature 1; lower is likelier."""
-
-    unmasked: float
-    """All n rows and one END, divided by n + 1."""
-    masked: float
-    """Without the END's pen term, divided by n."""
-    steps: int
-    """n, the rows."""
-
-
-@dataclass(frozen=True, slots=True)
 class StreamSnapshot:
-    """Everything that decides what a stream draws next, but for its controls."""
+    """Everything that decides what a stream draws next, but for the temperature and its convention."""
 
     origin: tuple[object, ...]
-    """Model, label, seed, voice and backend of the stream it was taken of: only there it can be put back."""
+    """Model, name, seed, voice and backend of the stream it was taken of: only there it can be put back."""
     batch: Snapshot
+    condition: Condition
+    """The label and the latent."""
     trail: tuple[PenAction, ...]
     fed: tuple[PenAction, ...]
     """Rows that no player has sent yet."""
-
-
-def data_rows(checkpoint: Checkpoint, strokes: Strokes, units: Units) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Stroke-3 rows (n, 3) in data units."""
-    if units not in ("data", "stage"):
-        raise ControlError(f"units {units!r}: expected 'data' (the training drawings' numbers) or 'stage' (0 … 1)")
-    rows = to_rows(strokes)
-    if units == "stage":
-        rows = rows * np.array([checkpoint.stage_units, checkpoint.stage_units, 1.0])
-    return rows
 
 
 class SketchStream(ModelStream):
@@ -73,7 +58,7 @@ class SketchStream(ModelStream):
     (0, True)
     """
 
-    __slots__ = ("_fed", "_trail", "_voice")
+    __slots__ = ("_fed", "_guesser", "_trail", "_voice")
 
     def __init__(
         self, checkpoint: Checkpoint, label: str | None, controls: Controls, seed: int, backend: str, voice: int
@@ -82,10 +67,12 @@ class SketchStream(ModelStream):
         super().__init__(checkpoint, label, controls, seed, backend, range(self._voice, self._voice + 1))
         self._trail: list[PenAction] = []
         self._fed: list[PenAction] = []
+        self._guesser: Guesser | None = None
 
     def __repr__(self) -> str:
+        drawn = f"{self.name!r}" if self.label in {None, self.name} else f"{self.name!r} label={self.label!r}"
         return (
-            f"<SketchStream {self.name!r} seed={self._seed} temperature={self.temperature:g} ({self.convention}) "
+            f"<SketchStream {drawn} seed={self._seed} temperature={self.temperature:g} ({self.convention}) "
             f"voice={self._voice} on {self.backend}>"
         )
 
@@ -93,6 +80,36 @@ class SketchStream(ModelStream):
     def voice(self) -> int:
         """The voice's number in the random counter."""
         return self._voice
+
+    @property
+    def label(self) -> str | dict[str, float] | None:
+        """What it draws: one of ``labels``, or a mix of them; a change acts on the very next step, also mid-drawing.
+
+        Capitals are forgiven, and spaces, underscores and hyphens count alike. A mix is shares by label, as in
+        ``{"cat": 0.7, "pig": 0.3}``: between label vectors as between latents; ``label`` then gives shares that sum to
+        1. None for a model without labels. ``name`` stays what the stream was made with: players and OSC addresses go
+        by it. Setting raises ControlError, with the nearest labels, and keeps the old value.
+        """
+        return label_said(self._wanted.mixes[0])
+
+    @label.setter
+    def label(self, label: Label) -> None:
+        self._want(mixes=(label_mix(self._checkpoint, label),))
+
+    @property
+    def z(self) -> Floats:
+        """The latent in use, a copy, (z_size,); what is set acts on the very next step, also mid-drawing.
+
+        None, as at first, is the model's own way: zeros where it learnt to draw by the label alone
+        (``checkpoint.z_optional``), else one ~ N(0, I) for each drawing, which depends on seed, voice and drawing only.
+        It is then that of the drawing just drawn until the next begins, so ``stream.z = stream.z`` holds on to it.
+        (0,) for a model without latent. Setting raises ControlError and keeps the old value.
+        """
+        return np.asarray(self._present_z()[0])
+
+    @z.setter
+    def z(self, z: ArrayLike | None) -> None:
+        self._want(z=given_z(self._checkpoint, z, 1, each=False))
 
     def __iter__(self) -> Iterator[PenAction]:
         return self
@@ -145,18 +162,21 @@ class SketchStream(ModelStream):
         with self._lock:
             self._batch.restart(0)
             self._begin_trail([])
+            self._conditioned = None
         return self
 
     def snapshot(self) -> StreamSnapshot:
-        """Takes everything that decides what comes next, but for the controls."""
+        """Takes everything that decides what comes next, label and latent too, but for the temperature."""
         with self._lock:
-            return StreamSnapshot(self._origin(), self._batch.snapshot(), tuple(self._trail), tuple(self._fed))
+            self._prepare()  # so that it holds the first state of the label and latent that it names
+            batch, wanted = self._batch.snapshot(), self._wanted
+            return StreamSnapshot(self._origin(), batch, wanted, tuple(self._trail), tuple(self._fed))
 
     def restore(self, snapshot: StreamSnapshot) -> Self:
-        """Puts a snapshot back: what followed it then follows it again.
+        """Puts a snapshot back, with the label and latent of then: what followed it then follows it again.
 
         Raises:
-            ControlError: it was taken of a stream of another model, label, seed, voice or backend.
+            ControlError: it was taken of a stream of another model, name, seed, voice or backend.
         """
         if not isinstance(snapshot, StreamSnapshot) or snapshot.origin != self._origin():
             taken = (
@@ -169,6 +189,7 @@ class SketchStream(ModelStream):
             self._batch.restore(snapshot.batch)
             self._begin_trail([*snapshot.trail])
             self._fed = [*snapshot.fed]
+            self._wanted, self._conditioned = snapshot.condition, None
         return self
 
     def _origin(self) -> tuple[object, ...]:
@@ -183,7 +204,7 @@ class SketchStream(ModelStream):
         Args:
             strokes: stroke-3 rows (n, 3) or a list of polylines [(k, 2), ...], y down. A polyline list starts where
                 the pen is: its first point gives no row, unless the pen is up, when it gives a row of no length that
-                sets it down.
+                sets it down. Also a drawing, or the list of its actions.
             units: ``data`` (the numbers of the training drawings) or ``stage`` (1 = the stage's width).
 
         Returns:
@@ -200,7 +221,7 @@ class SketchStream(ModelStream):
                 self._taken = self._batch.steps
             before = self._trail[-1] if self._trail and not self._trail[-1].last else None
             begun = before.step + 1 if before else 0
-            if before and before.pen is Pen.UP and np.ndim(strokes[0]) == 2:  # polylines
+            if before and before.pen is Pen.UP and are_polylines(strokes):
                 rows = np.concatenate([np.zeros((1, 3)), rows])
             room = self._checkpoint.max_steps - begun - 1
             if len(rows) > room:
@@ -208,6 +229,7 @@ class SketchStream(ModelStream):
                     f"{len(rows)} rows: {self.name!r} draws at most {self._checkpoint.max_steps} steps and {begun} are "
                     f"drawn; expected at most {max(room, 0)}: simplify the strokes or begin a new drawing"
                 )
+            self._prepare()
             snapshot = self._batch.snapshot()
             try:
                 actions = [self._action(record, "human") for record in self._batch.force(0, rows)]
@@ -222,17 +244,44 @@ class SketchStream(ModelStream):
             return actions
 
     def log_prob(self, strokes: Strokes, *, units: Units = "data") -> LogProb:
-        """How likely the model finds these strokes as a whole drawing; the stream itself does not move."""
+        """How likely the model finds these strokes as a whole drawing, under the label and the latent in use.
+
+        The stream itself does not move.
+        """
         rows = data_rows(self._checkpoint, strokes, units)
-        unbounded = replace(self._checkpoint, max_steps=len(rows) + 2)
-        batch = self._open(unbounded, range(self._voice, self._voice + 1))
-        density = np.empty((len(rows) + 1, 3 + 6 * self._checkpoint.mixtures))
-        batch.force(0, rows, density, end=True)
-        dx, dy = rows[:, :2].T / self._checkpoint.scale_factor
-        offset, pen = sampling.nats(density[:-1], dx, dy, rows[:, 2])
-        end = sampling.nats(density[-1], 0.0, 0.0, 2)[1]
-        drawn = float(offset.sum() + pen.sum())
-        return LogProb((drawn + float(end)) / (len(rows) + 1), drawn / len(rows), len(rows))
+        with self._lock:
+            present = vectors_of(self._checkpoint, self._wanted, self._seed, self._voices, self._numbers())
+        batch = self._open(replace(self._checkpoint, max_steps=len(rows) + 2), present)
+        return log_prob(batch, self._checkpoint, rows)
+
+    def guess(
+        self, strokes: Strokes | None = None, *, n: int | None = None, ended: bool = False, units: Units = "data"
+    ) -> "list[Guess]":
+        """What is being drawn: all labels with their probabilities, likeliest first; the stream does not move.
+
+        By Bayes' rule, from how likely the model finds the drawing so far under each of its labels, all of which are
+        as likely beforehand; the label in use plays no part. Ask again as the drawing grows: only what is new is run.
+        Before anything is drawn all labels are equally likely.
+
+        Args:
+            strokes: the drawing so far, as ``feed`` takes it; None: this stream's own, drawn and fed.
+            n: how many to give; None for all.
+            ended: whether the drawing is complete. While it is not, nobody knows what the pen does after the last
+                point, and its lift there, with which every polyline ends, does not count.
+            units: ``data`` or ``stage``, as for ``feed``.
+
+        Raises:
+            UnsupportedModelError: the model has no labels; or it draws by a latent only and has no encoder.
+            StrokesError: as ``feed``.
+        """
+        from .guess import Guesser  # noqa: PLC0415 - few streams guess
+
+        wanted = None if n is None else whole("n", n, 1, 10**6)
+        with self._lock:
+            rows = rows_of([*self._trail]) if strokes is None else data_rows(self._checkpoint, strokes, units)
+        guesser = self._guesser or Guesser(self._backend, self._checkpoint)  # without the lock: what plays goes on
+        self._guesser = guesser
+        return guesser.guess(rows, self.encode, ended=ended)[:wanted]
 
 
 def sketch(

@@ -5,15 +5,17 @@ from collections.abc import Iterator, Sequence
 from typing import Any, overload
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from .. import sampling
 from ..controls import Controls
 from ..events import PenAction
+from ..latents import Floats
 from ..models.catalogue import open_model
 from ..models.checkpoint import Checkpoint
 from ..sampling import Convention
 from ..values import whole
+from .condition import Label, given_z, label_mixes, label_said
 from .model_stream import ModelStream
 from .sketch import PENS
 
@@ -120,6 +122,30 @@ class SketchVoices(ModelStream):
     def __repr__(self) -> str:
         controls = f"seed={self._seed} temperature={self.temperature:g}"
         return f"<SketchVoices {len(self)} x {self.name!r} {controls} on {self.backend}>"
+
+    @property
+    def label(self) -> tuple[str | dict[str, float] | None, ...]:
+        """What each voice draws; set one for all, or a list of n. As ``SketchStream.label``."""
+        return tuple(map(label_said, self._wanted.mixes))
+
+    @label.setter
+    def label(self, label: Label | Sequence[Label]) -> None:
+        self._want(mixes=label_mixes(self._checkpoint, label, len(self)))
+
+    @property
+    def z(self) -> Floats:
+        """The latents in use, a copy, (n, z_size); set one, (z_size,), for all, or one each. As ``SketchStream.z``.
+
+        >>> import livesketch as ls
+        >>> row = ls.voices("cat", 5, seed=7)
+        >>> row.z.shape[0]
+        5
+        """
+        return self._present_z()
+
+    @z.setter
+    def z(self, z: ArrayLike | None) -> None:
+        self._want(z=given_z(self._checkpoint, z, len(self), each=True))
 
     def step(self) -> Actions:
         """One backend call: one action of every voice."""

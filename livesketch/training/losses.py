@@ -50,7 +50,7 @@ def offset_nats(head: Tensor, target: Tensor, *, reference: bool = False) -> Ten
         (...) nats; of END rows too, where they mean nothing.
     """
     mixtures = (head.shape[-1] - 3) // 6
-    weight, mx, my, sx, sy, raw = head[..., 3:].float().split(mixtures, -1)
+    weight, mx, my, sx, sy, raw = torch.split(head[..., 3:].float(), mixtures, -1)
     sx, sy = sx.clamp(-LOG_SIGMA_LIMIT, LOG_SIGMA_LIMIT), sy.clamp(-LOG_SIGMA_LIMIT, LOG_SIGMA_LIMIT)
     raw = raw.clamp(-_CORRELATION_LIMIT, _CORRELATION_LIMIT)
     zx = ((target[..., 0:1] - mx) * torch.exp(-sx)).clamp(-_DEVIATION_LIMIT, _DEVIATION_LIMIT)
