@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from livesketch.data.drawings import load_drawings
-from livesketch.models.catalogue import open_model, plain_name
+from livesketch.models.catalogue import open_whole, plain_name
 from livesketch.training.batches import Sketches
 from livesketch.training.losses import masks, offset_nats, pen_nats
 from livesketch.training.measure import network_of
@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--each", type=int, default=10, help="test drawings of each class")
     parser.add_argument("--out", type=Path, default=record.RESULTS)
     options = parser.parse_args(arguments)
-    checkpoint, _ = open_model(options.model)
+    checkpoint = open_whole(options.model)
     net = network_of(checkpoint).eval()
     data = load_drawings(options.data)
     known = {plain_name(name): number for number, name in enumerate(checkpoint.labels)}

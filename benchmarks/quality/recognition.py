@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from livesketch.controls import Controls
 from livesketch.data.drawings import DrawingSet, Split, load_drawings
-from livesketch.models.catalogue import open_model, plain_name
+from livesketch.models.catalogue import open_whole, plain_name
 from livesketch.models.checkpoint import Checkpoint
 from livesketch.streams.sketch import SketchStream
 from livesketch.strokes import to_stroke3
@@ -141,7 +141,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=record.RESULTS)
     options = parser.parse_args(arguments)
-    checkpoint, _ = open_model(options.model)
+    checkpoint = open_whole(options.model)
     data: DrawingSet = load_drawings(options.data)
     names = {plain_name(name): name for name in checkpoint.labels}
     labels = [names[plain_name(name)] for name in data.labels]

@@ -8,13 +8,13 @@ from .common import MODEL_HELP, Commands, note, number
 
 
 def _evaluate(args: argparse.Namespace) -> None:
-    from ..models.catalogue import open_model  # noqa: PLC0415 - loads NumPy
+    from ..models.catalogue import open_whole  # noqa: PLC0415 - loads NumPy
     from ..training.evaluation import figures, total  # noqa: PLC0415 - loads torch
     from ..training.measure import measure  # noqa: PLC0415 - likewise
 
-    checkpoint, label = open_model(args.model)
+    checkpoint = open_whole(args.model)
     measured = measure(
-        checkpoint, args.data, split=args.split, label=args.label or label, limit=args.limit, n_max=args.n_max,
+        checkpoint, args.data, split=args.split, label=args.label, limit=args.limit, n_max=args.n_max,
         max_rows=args.max_rows, seed=args.seed, padded=not args.quick,
     )  # fmt: skip
     tables = {"": measured.by_class, " without latent": measured.without_latent}

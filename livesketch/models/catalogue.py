@@ -68,23 +68,37 @@ def open_model(name_or_path: str | os.PathLike[str]) -> tuple[Checkpoint, str | 
         CheckpointError: the file is damaged or of another kind.
         DownloadError, OutputError: a model of Google's that is not in the cache cannot be fetched, or kept.
     """
+    checkpoint, label, named = _found(name_or_path)
+    return checkpoint, label if named else _label(checkpoint, label, os.fsdecode(name_or_path))
+
+
+def open_whole(name_or_path: str | os.PathLike[str]) -> Checkpoint:
+    """A model with all its labels, by the names that ``open_model`` takes; a label in them does not count.
+
+    Raises:
+        As ``open_model``, but for labels.
+    """
+    return _found(name_or_path)[0]
+
+
+def _found(name_or_path: str | os.PathLike[str]) -> tuple[Checkpoint, str | None, bool]:
+    """A model, the label asked for, and whether that is the model's own spelling, found by a name."""
     if not isinstance(name_or_path, str | os.PathLike):
         raise ModelNotFoundError(
             f"a model cannot be a {type(name_or_path).__name__}; expected a name such as 'cat', or the path of a file"
         )
     text = os.fsdecode(name_or_path)
     if isinstance(name_or_path, str) and is_fetchable(text):
-        return _fetched(text), None
+        return _fetched(text), None, True
     if isinstance(name_or_path, str) and not _looks_like_path(text):
         entries = {plain_name(name): entry for name, entry in catalogue().items()}
         entry = entries.get(plain_name(text))
         if entry is not None:
-            return _open(entry.path), entry.label
+            return _open(entry.path), entry.label, True
     path, label = _split(text)
     if not text.strip() or not _exists(path):
         raise _not_found(text)
-    checkpoint = _open(path)
-    return checkpoint, _label(checkpoint, label, text)
+    return _open(path), label, False
 
 
 def plain_name(name: str) -> str:

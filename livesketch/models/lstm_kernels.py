@@ -38,7 +38,7 @@ def _compiled(function: Callable[..., Any]) -> Any:
 
 @_compiled
 def _tanh(x: Any) -> Any:
-    x = _LIMIT if x > _LIMIT else x  # noqa: FURB136 - unlike min, this keeps NaN
+    x = _LIMIT if x > _LIMIT else x  # noqa: FURB136 - written so that NaN stays
     x = -_LIMIT if x < -_LIMIT else x  # noqa: FURB136 - likewise
     s = x * x
     p = ((((_P5 * s + _P4) * s + _P3) * s + _P2) * s + _P1) * s + _P0
