@@ -14,7 +14,19 @@ import livesketch as ls
 
 REPO = Path(__file__).resolve().parent.parent
 PACKAGE = REPO / "livesketch"
-HEAVY = ["torch", "numba", "pyglet", "mido", "svgwrite", "pythonosc"]
+HEAVY = [
+    "torch",
+    "numba",
+    "pyglet",
+    "mido",
+    "svgwrite",
+    "pythonosc",
+    "pooch",
+    "requests",
+    "urllib3",
+    "svgelements",
+    "rich",
+]
 
 
 def test_all_is_sorted_and_names_what_is_public() -> None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ..outputs.base import Output
     from ..streams.sketch import SketchStream
 
-MODEL_HELP: Final = "a bundled name (livesketch models), a checkpoint, or a magenta .gen.json"
+MODEL_HELP: Final = "a bundled name (livesketch models), a checkpoint, a magenta .gen.json, or magenta:NAME"
 
 
 class Commands:

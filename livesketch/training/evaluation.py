@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 
@@ -71,7 +72,7 @@ def _by_class(net: SketchRNN, batch: Batch, n_max: int, latent: bool, dtype: tor
             divergence = kl(z, sigma_hat)
     head = net.decode(batch.rows[:-1], net.condition(z, batch.labels if net.spec.labels else None), dtype)
     target, result = batch.rows[1:].double(), {}
-    for label in batch.labels.unique().tolist():
+    for label in np.unique(batch.labels.cpu().numpy()).tolist():
         own = batch.labels == label
         result[int(label)] = losses(head[:, own], target[:, own], n_max, divergence[own].double())
     return result

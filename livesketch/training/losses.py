@@ -29,7 +29,7 @@ from torch import Tensor
 LOG_SIGMA_LIMIT: Final = 20.0
 """Logarithms of standard deviations are held within this, and gradients beyond it are 0: float32 holds all that follows.
 
-Drawing (``sampling.LOG_SIGMA_LIMIT``) allows 60, in float64; both agree on every model that was trained here."""
+Drawing (``sampling.LOG_SIGMA_LIMIT``) allows 60, in float64."""
 _CORRELATION_LIMIT: Final = 10.0
 _DEVIATION_LIMIT: Final = 1e13
 _LOGIT_LIMIT: Final = 1e30

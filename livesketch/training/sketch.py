@@ -153,7 +153,7 @@ class SketchRun:
         if z_size:
             loss = loss + 0.0 * count  # the same graph in every process, also where none of its drawings is encoded
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self._check(float(sums[0]), rate)
         schedules.clip_by_value(self.net.parameters(), asked.clip)
         for options in self.optimizer.param_groups:
