@@ -345,6 +345,37 @@ def test_a_full_disk_leaves_the_old_model(trained, data, tmp_path, monkeypatch):
     assert not list(tmp_path.glob(".livesketch-*"))
 
 
+def test_a_training_begins_from_a_model(trained, data, tmp_path, run_cli):
+    """Known labels keep their vectors, new ones begin at the mean; the sizes are the model's."""
+    model = trained / "zigzag.safetensors"
+    other = write_data(tmp_path / "zog.npz", 1)
+    run_cli(
+        "train", "sketch", str(data[1]), str(other), "--init", str(model), "--steps", "1", "--rate", "1e-9",
+        "--rate-min", "0", "--batch", "8", "-o", "new.safetensors", cwd=tmp_path,
+    )  # fmt: skip
+    old, new = load_checkpoint(model), load_checkpoint(tmp_path / "new.safetensors")
+    assert new.labels == ("zag", "zog")
+    assert new.hidden == old.hidden
+    vectors = old.tensors["label.w"].dense()
+    np.testing.assert_allclose(new.tensors["label.w"].dense(), [vectors[1], vectors.mean(0)], atol=2e-4)
+    np.testing.assert_allclose(new.tensors["decoder.w_h"].dense(), old.tensors["decoder.w_h"].dense(), atol=2e-4)
+
+
+def test_one_class_that_begins_from_many_keeps_its_label(trained, data, tmp_path):
+    run = SketchRun(
+        SketchSettings(**SMALL), load_drawings(data[1:]), ALONE, "zag", load_checkpoint(trained / "zigzag.safetensors")
+    )
+    assert run.net.spec.labels == 1
+    run.advance()
+
+
+def test_beginning_from_another_size_is_refused_with_the_options(trained, data, tmp_path, run_cli):
+    model = str(trained / "zigzag.safetensors")
+    done = run_cli("train", "sketch", str(data[0]), "--init", model, "--hidden", "32", cwd=tmp_path, check=False)
+    assert done.returncode == 2
+    assert "--hidden 24" in done.stderr
+
+
 def command(data, output, *more):
     options = [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()]
     return [sys.executable, "-m", "livesketch", "train", "sketch", *map(str, data), "-o", str(output), *options, *more]

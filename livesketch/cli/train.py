@@ -43,14 +43,19 @@ _HELP: Final = {
 
 
 def _train(args: argparse.Namespace) -> None:
+    from ..models.catalogue import open_whole  # noqa: PLC0415 - --help must not wait for NumPy
     from ..training.settings import SketchSettings  # noqa: PLC0415 - loads torch
     from ..training.train import Order, train_sketch  # noqa: PLC0415 - likewise
+    from ..training.warm import sizes_in  # noqa: PLC0415 - likewise
 
     output = args.output or Path(f"{_stem(args.data[0]) if len(args.data) == 1 else 'sketches'}.safetensors")
-    given: dict[str, Any] = {name: getattr(args, name) for name in _HELP if getattr(args, name) is not None}
+    init = open_whole(args.init) if args.init else None
+    given: dict[str, Any] = {} if init is None else sizes_in(init)
+    given |= {name: getattr(args, name) for name in _HELP if getattr(args, name) is not None}
     order = Order(
         sources=args.data, output=output, settings=SketchSettings(**given), name=args.name or output.stem,
         licence=args.licence, attribution=args.attribution, fresh=args.fresh,
+        init=init,
     )  # fmt: skip
     print(train_sketch(order))
 
@@ -79,6 +84,7 @@ def add(commands: Commands) -> None:
     sketch.add_argument("--name", help="the model's name (default: the file's)")
     sketch.add_argument("--licence", default="not stated", help="of the weights, for the model card")
     sketch.add_argument("--attribution", default="not stated", help="whose drawings they are, for the model card")
+    sketch.add_argument("--init", metavar="MODEL", help="begin from this model's weights, as a bundled one's")
     sketch.add_argument("--fresh", action="store_true", help="throw a begun training away")
     for name, text in _HELP.items():
         kind = str if name in _TEXTS else int if name in _WHOLE else float

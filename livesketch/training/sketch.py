@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..data.drawings import DrawingSet
 from ..errors import TrainingError
+from ..models.checkpoint import Checkpoint
 from ..models.network import NetworkSpec, SketchRNN
 from . import schedules
 from .batches import Sketches
@@ -24,6 +25,7 @@ from .evaluation import evaluate, total
 from .objective import Objective
 from .settings import SketchSettings
 from .state import State
+from .warm import begin_from
 from .workers import Workers
 
 
@@ -40,9 +42,9 @@ class StepReport:
     drawings: int
 
 
-def spec_of(settings: SketchSettings, labels: int) -> NetworkSpec:
-    """The network that the settings ask for; a single class gets no label vector."""
-    several = labels > 1
+def spec_of(settings: SketchSettings, labels: int, *, named: bool = False) -> NetworkSpec:
+    """The network that the settings ask for; a single class gets no label vector unless ``named``."""
+    several = labels > 1 or named
     return NetworkSpec(
         hidden=settings.hidden, cell=settings.cell, z_size=settings.z_size, encoder_hidden=settings.encoder_hidden,
         encoder_cell=settings.encoder_cell, labels=labels if several else 0,
@@ -69,9 +71,12 @@ class SketchRun:
         data: the drawings; scale factor and lengths are measured on them.
         workers: this process among others.
         name: the model's name.
+        init: a model to begin from, instead of from random weights.
     """
 
-    def __init__(self, settings: SketchSettings, data: DrawingSet, workers: Workers, name: str) -> None:
+    def __init__(
+        self, settings: SketchSettings, data: DrawingSet, workers: Workers, name: str, init: Checkpoint | None = None
+    ) -> None:
         self.settings, self.workers, self.data_labels, self.name = settings, workers, data.labels, name
         self.scale_factor, self.stage_units, self.longest = data.scale_factor(), data.stage_units(), data.longest()
         self.splits = {
@@ -79,7 +84,10 @@ class SketchRun:
             for split, part in (("train", data.train), ("valid", data.valid), ("test", data.test))
         }
         torch.manual_seed(settings.seed)
-        self.net = SketchRNN(spec_of(settings, len(data.labels))).to(workers.device)
+        spec = spec_of(settings, len(data.labels), named=init is not None and bool(init.labels))
+        self.net = SketchRNN(spec).to(workers.device)
+        if init is not None:
+            begin_from(self.net, data.labels, init)
         self.average = {key: value.detach().clone() for key, value in self.net.tensors().items()}
         self.dtype = precision_of(settings, workers.device)
         self._objective = workers.wrap(Objective(self.net, self.dtype))

@@ -19,6 +19,7 @@ import torch
 
 from ..data.drawings import DrawingSet, load_drawings
 from ..errors import OutputError
+from ..models.checkpoint import Checkpoint
 from ..models.network import SketchRNN
 from .evaluation import evaluate, figures, total
 from .export import checkpoint_of, save_model
@@ -45,6 +46,8 @@ class Order:
     attribution: str = "not stated"
     fresh: bool = False
     """Whether a training that was begun there is thrown away."""
+    init: Checkpoint | None = None
+    """A model to begin from."""
 
     def beside(self, ending: str) -> Path:
         """A file next to the model."""
@@ -65,7 +68,7 @@ def train_sketch(order: Order) -> Path:
         raise OutputError(f"{order.output}: a model is known by its ending; give a name such as cat.safetensors")
     with workers(order.settings.device) as team:
         data = load_drawings(order.sources, max_rows=order.settings.max_rows, seed=order.settings.seed)
-        run = SketchRun(order.settings, data, team, order.name)
+        run = SketchRun(order.settings, data, team, order.name, order.init)
         state = order.beside("training.safetensors")
         begun = team.agree(state.exists() and not order.fresh)
         if begun:
