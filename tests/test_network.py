@@ -346,3 +346,15 @@ def test_training_reaches_every_weight(cell):
         assert value.grad is not None, name
         assert torch.isfinite(value.grad).all(), name
         assert value.grad.abs().max() > 0, name
+
+
+@pytest.mark.parametrize("cell", ["lstm", "layer_norm", "hyper"])
+@pytest.mark.parametrize("fast", [True, False])
+def test_no_drawing_to_encode_is_no_failure(cell, fast):
+    """A batch whose drawings are all trained without their latent."""
+    spec = NetworkSpec(hidden=8, encoder_hidden=6, z_size=4, encoder_cell=cell, mixtures=2, hyper_units=5, embedding=2)
+    net = SketchRNN(spec, fast=fast)
+    mu, sigma_hat = net.encode(torch.zeros(5, 0, 5), torch.zeros(0, dtype=torch.long))
+    (mu.sum() + sigma_hat.sum()).backward()
+    assert mu.shape == (0, 4)
+    assert net.tensors()["encoder.forward.w_h"].grad is not None

@@ -135,7 +135,7 @@ def _signals(w: Weights, embedded: Tensor, dtype: torch.dtype) -> list[Tensor]:
     for part, values in zip(_PARTS, embedded.chunk(3, 1), strict=True):
         matrix = w[f"{part}.w"]
         biased = values + w[f"{part}.z_b"] if part != "shift" else values
-        by_gate = biased.view(-1, *matrix.shape[:2]).transpose(0, 1)  # (4, B, E)
+        by_gate = biased.view(len(biased), *matrix.shape[:2]).transpose(0, 1)  # (4, B, E)
         found.append(times(by_gate, matrix, dtype).float().transpose(0, 1).flatten(1))
     return found
 
@@ -144,7 +144,7 @@ def _normed_step(
     w: Weights, prefix: str, gates: Tensor, c: Tensor, mask: Tensor | None, t: int, forget_bias: float
 ) -> tuple[Tensor, Tensor]:
     """One step of a layer_norm cell from its gates before the norm: the new (h, c)."""
-    by_gate = functional.layer_norm(gates.view(len(c), 4, -1), c.shape[1:], eps=NORM_EPSILON).flatten(1)
+    by_gate = functional.layer_norm(gates.view(len(c), 4, c.shape[1]), c.shape[1:], eps=NORM_EPSILON).flatten(1)
     i, j, f, o = torch.addcmul(w[f"{prefix}beta"], by_gate, w[f"{prefix}gamma"]).chunk(4, 1)
     c = torch.sigmoid(f + forget_bias) * c + torch.sigmoid(i) * _dropped(torch.tanh(j), mask, t)
     normed = functional.layer_norm(c, c.shape[1:], w[f"{prefix}c_gamma"], w[f"{prefix}c_beta"], NORM_EPSILON)
