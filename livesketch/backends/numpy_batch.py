@@ -66,6 +66,8 @@ class NumpyBatch:
         self.divisor, self.spread = np.ones(size), np.ones(size)
         self.actions = np.zeros(size, ACTION)
         self.count = np.zeros(1, np.int64)
+        nothing: tuple[NDArray[np.float64], ...] = ()
+        self._latest = np.zeros(0), nothing  # the vector conditioned last, which all voices often share
         for k in range(size):
             self.condition(k, np.zeros(len(self.constants.weights)))
             self.seat(k, 0, 0)
@@ -86,12 +88,21 @@ class NumpyBatch:
         if not len(vector):
             self.gate_bias[k] = self.lay_out(own.bias)
             return
-        self.gate_bias[k] = self.lay_out(own.bias + product(vector, own.weights))
-        first, second = np.split(np.tanh(own.start_b + product(vector, own.start_w)), 2)
-        hidden, cell = (second, first) if self._c_first else (first, second)
-        self.start_hidden[k], self.start_cell[k] = self.lay_out_state(hidden), self.lay_out_state(cell)
+        known, found = self._latest
+        if not np.array_equal(vector, known):
+            found = self._conditioned(vector)
+            self._latest = vector.copy(), found
+        self.gate_bias[k], self.start_hidden[k], self.start_cell[k] = found
         if self.voices["step"][k] == 0:
             self.hidden[k], self.cell[k] = self.start_hidden[k], self.start_cell[k]
+
+    def _conditioned(self, vector: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+        """What a vector (C,) makes of the gates' bias, h and c, each as this backend keeps it in memory."""
+        own = self.constants
+        first, second = np.split(np.tanh(own.start_b + product(vector, own.start_w)), 2)
+        hidden, cell = (second, first) if self._c_first else (first, second)
+        bias = self.lay_out(own.bias + product(vector, own.weights))
+        return bias, self.lay_out_state(hidden), self.lay_out_state(cell)
 
     def lay_out(self, gates: NDArray[np.float64]) -> NDArray[np.float64]:
         """Values of gates (L,), each cell's in blocks i, j, f, o, as this backend keeps them in memory."""

@@ -55,13 +55,15 @@ def _train(args: argparse.Namespace) -> None:
     order = Order(
         sources=args.data, output=output, settings=SketchSettings(**given), name=args.name or output.stem,
         licence=args.licence, attribution=args.attribution, fresh=args.fresh,
-        init=init,
+        init=init, init_as=args.init or "",
     )  # fmt: skip
-    print(train_sketch(order))
+    path = train_sketch(order)
+    if path.exists():  # not where it was stopped before the first look
+        print(path)
 
 
 def _stem(path: Path) -> str:
-    return path.resolve().name.split(".")[0]
+    return path.resolve().name if path.is_dir() else path.stem
 
 
 def add(commands: Commands) -> None:

@@ -1,5 +1,6 @@
 """Drawings to train on, from any mixture of files: classes, splits, and a report of what was left out."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,10 @@ HELD_OUT: Final = 0.05
 
 FEWEST: Final = 3
 """Fewest drawings of a class without splits: one for each split."""
+
+
+FLAT: Final = 1e-6
+"""Offsets vary where their standard deviation is more than this share of the largest; rounding alone gives less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +56,18 @@ class DrawingSet:
         """The standard deviation of all dx and dy of ``train``, data units: what makes data units model units.
 
         Source: magenta/magenta ``sketch_rnn/utils.py``, ``DataLoader.calculate_normalizing_scale_factor``.
+
+        Raises:
+            DataError: all of them are one number, so that nothing can be scaled by how they vary.
         """
         offsets = np.concatenate([rows[:, :2].ravel() for rows in self.train.drawings])
-        return float(offsets.std(dtype=np.float64))
+        found = float(offsets.std(dtype=np.float64))
+        if found <= FLAT * float(np.abs(offsets).max()):
+            raise DataError(
+                f"all {len(offsets)} offsets of the training drawings are about {offsets[0]:g} data units; expected "
+                "drawings that differ in dx and dy; give more of them"
+            )
+        return found
 
     def stage_units(self) -> float:
         """Data units across a stage on which 95 % of ``train`` stay: twice that quantile of their reach.
@@ -73,8 +87,10 @@ def load_drawings(
 ) -> DrawingSet:
     """Reads drawings from files and folders; what each may be is said at ``sources.read_sources``.
 
-    A source names a class: its file or folder name, underscores as spaces. Sources of one name are one class. Official
-    splits are kept; other drawings are split 90/5/5, class by class, the same for the same ``seed`` and drawings.
+    A source names a class: its file or folder name, underscores as spaces. Sources of one name are one class, as the
+    first spells it; capitals and hyphens make no other name, as a model forgives them when it is asked for a class.
+    Official splits are kept; other drawings are split 90/5/5, class by class, the same for the same ``seed`` and
+    drawings.
     Offsets are clamped to ±1000 data units. What is left out or changed is in ``skipped``.
 
     Args:
@@ -90,11 +106,13 @@ def load_drawings(
     if isinstance(paths, str | Path) or not paths:
         raise DataError(f"the data are {paths!r:.60}; give a list of at least one file or folder of drawings")
     classes: dict[str, dict[str, Drawings]] = {}
+    spelled: dict[str, str] = {}
     skipped: list[Skipped] = []
     for path in paths:
         for found in read_sources(Path(path), recognized_only=recognized_only):
             if found.label:  # a folder without drawings has none
-                taken = classes.setdefault(found.label, {name: [] for name in (*SPLITS, "")})
+                label = spelled.setdefault(_plain(found.label), found.label)
+                taken = classes.setdefault(label, {name: [] for name in (*SPLITS, "")})
                 for name, drawings in _usable(found, max_rows).items():
                     taken[name] += drawings
             skipped += [item for item in found.skipped() if item not in skipped]
@@ -103,6 +121,11 @@ def load_drawings(
         _divide(label, taken, seed, skipped)
     splits = {name: _joined([taken[name] for taken in classes.values()]) for name in SPLITS}
     return DrawingSet(tuple(classes), **splits, skipped=tuple(skipped))
+
+
+def _plain(label: str) -> str:
+    """A class's name as it is compared; the same as ``models.catalogue.plain_name``, which lies above this layer."""
+    return re.sub(r"[\s_-]+", " ", label.casefold()).strip()
 
 
 def _joined(classes: Sequence[Drawings]) -> Split:

@@ -1,7 +1,8 @@
 """The three cells over whole sequences in PyTorch, for training; ``cells`` lists their tensors.
 
 Each is written twice. The plain way, ``run_plain``, is the definition: one step after the other in ordinary operations,
-as magenta/magenta ``sketch_rnn/rnn.py`` has them. The fast way (``fast``) computes the same and is tested against it.
+as magenta/magenta ``sketch_rnn/rnn.py`` has them. The fast way (``recurrence_fast``) computes the same and is tested
+against it.
 
 All is time-major. States are packed as magenta packs them: lstm [c, h], layer_norm [h, c], hyper [h, hyper_h, c,
 hyper_c]. A mask is what tanh(j) is multiplied with: recurrent dropout without memory loss (Semeniuta et al. 2016,

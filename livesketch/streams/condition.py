@@ -30,6 +30,10 @@ class Condition:
     z: Floats | None = None
     """Latents that were given, (n, z_size); None: zeros for models that learnt those, else one a drawing by chance."""
 
+    def of(self, some: Sequence[int]) -> "Condition":
+        """That of some of the voices."""
+        return Condition(tuple(self.mixes[k] for k in some), None if self.z is None else self.z[some])
+
 
 def draws_z(checkpoint: Checkpoint) -> bool:
     """Whether a drawing for which no latent is given gets one by chance."""
@@ -44,7 +48,9 @@ def chance_z(size: int, seed: int, voice: int, drawing: int) -> Floats:
     return z
 
 
-def latents_of(checkpoint: Checkpoint, given: Condition, seed: int, voices: range, drawings: NDArray[Any]) -> Floats:
+def latents_of(
+    checkpoint: Checkpoint, given: Condition, seed: int, voices: Sequence[int], drawings: NDArray[Any]
+) -> Floats:
     """The latents (n, z_size) with which voices draw their drawings of these numbers (n,)."""
     if given.z is not None:
         return given.z
@@ -54,7 +60,9 @@ def latents_of(checkpoint: Checkpoint, given: Condition, seed: int, voices: rang
     return np.array(chosen, np.float64)
 
 
-def vectors_of(checkpoint: Checkpoint, given: Condition, seed: int, voices: range, drawings: NDArray[Any]) -> Floats:
+def vectors_of(
+    checkpoint: Checkpoint, given: Condition, seed: int, voices: Sequence[int], drawings: NDArray[Any]
+) -> Floats:
     """The decoder's vectors [z; label], (n, z_size + label_size)."""
     named = {mix: label_vector(checkpoint, mix) for mix in set(given.mixes)}
     labels = np.array([named[mix] for mix in given.mixes], np.float64)
@@ -62,10 +70,9 @@ def vectors_of(checkpoint: Checkpoint, given: Condition, seed: int, voices: rang
 
 
 def label_vector(checkpoint: Checkpoint, mix: Mix) -> Floats:
-    """The label vector (label_size,) of a mix; that of one label alone is the model's own, bit for bit."""
+    """The label vector (label_size,) of a mix in any order; that of one label alone is the model's own, bit for bit."""
     vector = np.zeros(checkpoint.label_size)
-    for label, share in mix:
-        row = checkpoint.labels.index(label)
+    for row, share in sorted((checkpoint.labels.index(label), share) for label, share in mix):
         weights = checkpoint.tensors["label.w"]
         vector = vector + share * (weights.values[row].astype(np.float64) * weights.scale)
     return vector
@@ -77,10 +84,10 @@ def label_mix(checkpoint: Checkpoint, label: Any) -> Mix:
     Raises:
         ControlError: a label that the model does not have; shares that are no numbers or sum to nothing.
     """
-    shares = label if isinstance(label, Mapping) else {label: 1.0}
+    shares = label.items() if isinstance(label, Mapping) else [(label, 1.0)]
     mix: dict[str, float] = {}
     wanted = "shares as finite numbers that sum to more than 0, as in {'cat': 0.7, 'pig': 0.3}"
-    for asked, share in shares.items():
+    for asked, share in shares:
         name, number = _label(checkpoint, asked), real(f"share of {asked!r:.40}", share, wanted)
         if not abs(number) <= 1e6:
             raise ControlError(f"share of {asked!r:.40} {share!r}: expected {wanted}")

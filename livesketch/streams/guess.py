@@ -75,8 +75,10 @@ class Guesser:
 
     def _begin(self, z: Floats) -> None:
         """Every voice at the beginning of a drawing, with its label and z."""
+        self._before: Snapshot | None = None  # should this be broken off, the next guess begins anew
+        """The batch before the last row, whose pen state may turn out another."""
         if self._z is None or not np.array_equal(z, self._z):
-            self._z = None  # should this be broken off
+            self._z = None  # likewise
             for k, label in enumerate(self._labels):
                 self._batch.condition(k, np.concatenate([z, label]))
             self._z = z
@@ -87,8 +89,6 @@ class Guesser:
         """Of each label, the offsets of all rows and the pen after all but the last."""
         self._pen = np.zeros((self._batch.size, 3))
         """Of each label, what each state of the pen after the last row would add."""
-        self._before: Snapshot | None = None
-        """The batch before the last row, whose pen state may turn out another."""
 
     def _follow(self, rows: Rows, z: Floats) -> None:
         """Brings every voice behind these rows; those that it has followed already are not run again."""

@@ -3,7 +3,7 @@
 import math
 import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,12 @@ class ModelStream:
         self._encoder: Encoder | None = None
         self._encoded = 0
         self._lock = threading.RLock()  # a REPL feeds and steps while a player does
+
+    def __reduce_ex__(self, protocol: SupportsIndex, /) -> NoReturn:
+        raise TypeError(
+            f"a stream of {self.name!r} is neither copied nor pickled, as a copy would move what it is a copy of; make "
+            f"another with the same seed ({self._seed}), or keep a .snapshot()"
+        )
 
     def _open(self, checkpoint: Checkpoint, vectors: Floats) -> Batch:
         batch = self._backend.open(checkpoint, len(vectors))
@@ -159,18 +165,20 @@ class ModelStream:
             self._batch.heat(k, controls.heat.divisor, controls.heat.spread)
         self._applied = controls
 
-    def _condition(self, wanted: Condition) -> None:
-        """Gives each voice its vector where it is another: label or z was changed, or a drawing with its own z begins.
+    def _condition(self, wanted: Condition, some: list[int]) -> None:
+        """Gives some voices their vectors where these are others: label or z changed, or a drawing with its z begins.
 
         Broken off anywhere, it is done again before the next step: ``_conditioned`` is set last.
         """
-        voices = self._batch.snapshot().voices
+        voices = self._batch.snapshot().voices[some]
         coming = voices["drawing"] + voices["done"]
-        vectors = vectors_of(self._checkpoint, wanted, self._seed, self._voices, coming)
-        for k in np.flatnonzero((vectors != self._vectors).any(1)).tolist():
+        numbers = [self._voices[k] for k in some]
+        vectors = vectors_of(self._checkpoint, wanted.of(some), self._seed, numbers, coming)
+        for i in np.flatnonzero((vectors != self._vectors[some]).any(1)).tolist():
+            k = some[i]
             self._vectors[k] = math.nan  # neither the old nor the new one, until it is all there
-            self._batch.condition(k, vectors[k])
-            self._vectors[k] = vectors[k]
+            self._batch.condition(k, vectors[i])
+            self._vectors[k] = vectors[i]
         self._conditioned = wanted
 
     def _prepare(self) -> None:
@@ -179,9 +187,10 @@ class ModelStream:
         if controls is not self._applied:
             self._apply(controls)
         wanted = self._wanted
-        begins = wanted.z is None and draws_z(self._checkpoint) and self._batch.actions["last"].any()
-        if begins or wanted is not self._conditioned:
-            self._condition(wanted)
+        if wanted is not self._conditioned:
+            self._condition(wanted, list(range(self._batch.size)))
+        elif wanted.z is None and draws_z(self._checkpoint) and self._batch.actions["last"].any():
+            self._condition(wanted, np.flatnonzero(self._batch.actions["last"]).tolist())  # where a drawing begins
 
     def _records(self) -> NDArray[Any]:
         """The next step's records, under the lock; the caller sets ``_taken`` once it has made its own of them."""

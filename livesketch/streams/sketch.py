@@ -1,5 +1,6 @@
 """SketchStream: a Sketch-RNN decoder as an iterator of pen actions that never runs dry."""
 
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -70,10 +71,11 @@ class SketchStream(ModelStream):
         self._guesser: Guesser | None = None
 
     def __repr__(self) -> str:
-        drawn = f"{self.name!r}" if self.label in {None, self.name} else f"{self.name!r} label={self.label!r}"
+        label = self.label
+        named = "" if label is None or label == self.name else f" label={label!r}"
         return (
-            f"<SketchStream {drawn} seed={self._seed} temperature={self.temperature:g} ({self.convention}) "
-            f"voice={self._voice} on {self.backend}>"
+            f"<SketchStream {self.name!r}{named} seed={self._seed} temperature={self.temperature:g} "
+            f"({self.convention}) voice={self._voice} on {self.backend}>"
         )
 
     @property
@@ -186,6 +188,8 @@ class SketchStream(ModelStream):
             )
             raise ControlError(f"a snapshot of {taken}; expected one of this stream, {self._origin()[1:]}")
         with self._lock:
+            if not snapshot.batch.voices["step"][0]:
+                self._vectors[0] = math.nan  # the first state will be of the vector of then, not of the one in use
             self._batch.restore(snapshot.batch)
             self._begin_trail([*snapshot.trail])
             self._fed = [*snapshot.fed]
@@ -215,10 +219,7 @@ class SketchStream(ModelStream):
         """
         rows = data_rows(self._checkpoint, strokes, units)
         with self._lock:
-            if self._batch.steps != self._taken:  # drawn, but Ctrl-C kept it from being delivered
-                self._fed = [*self._fed, self._action(self._batch.actions[0], "model")]
-                self._remember(self._fed[-1])
-                self._taken = self._batch.steps
+            self._keep_due()
             before = self._trail[-1] if self._trail and not self._trail[-1].last else None
             begun = before.step + 1 if before else 0
             if before and before.pen is Pen.UP and are_polylines(strokes):
@@ -240,8 +241,15 @@ class SketchStream(ModelStream):
                 self._trail.extend(actions)
             else:
                 self._trail = [*actions]
-            self._fed = [*self._fed, *actions] if begun else [*actions]
+            self._fed = [*self._fed, *actions]
             return actions
+
+    def _keep_due(self) -> None:
+        """Puts an action that is drawn, but that Ctrl-C kept from being delivered, before what a player sends next."""
+        if self._batch.steps != self._taken:
+            self._fed = [*self._fed, self._action(self._batch.actions[0], "model")]
+            self._remember(self._fed[-1])
+            self._taken = self._batch.steps
 
     def log_prob(self, strokes: Strokes, *, units: Units = "data") -> LogProb:
         """How likely the model finds these strokes as a whole drawing, under the label and the latent in use.
@@ -277,8 +285,12 @@ class SketchStream(ModelStream):
         from .guess import Guesser  # noqa: PLC0415 - few streams guess
 
         wanted = None if n is None else whole("n", n, 1, 10**6)
-        with self._lock:
-            rows = rows_of([*self._trail]) if strokes is None else data_rows(self._checkpoint, strokes, units)
+        if strokes is None:
+            with self._lock:
+                drawn = self._trail.copy()
+            rows = rows_of(drawn)
+        else:
+            rows = data_rows(self._checkpoint, strokes, units)
         guesser = self._guesser or Guesser(self._backend, self._checkpoint)  # without the lock: what plays goes on
         self._guesser = guesser
         return guesser.guess(rows, self.encode, ended=ended)[:wanted]

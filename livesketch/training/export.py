@@ -1,5 +1,6 @@
 """From trained weights to a checkpoint that draws, with its model card beside it."""
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..files import replacing
 from ..models.checkpoint import Checkpoint, quantize, save_checkpoint
 from ..models.model import Tensor
 from ..models.network import NetworkSpec
@@ -47,6 +49,7 @@ def checkpoint_of(
             "minutes": round(facts["seconds"] / 60, 1),
             "options": facts["options"],
             "seed": settings["seed"],
+            **({"init": facts["init"]} if facts.get("init") else {}),
         },
         encoder_cell=spec.encoder_cell if spec.z_size else "",
         z_optional=bool(spec.z_size and settings["z_dropout"]),
@@ -69,10 +72,11 @@ _CARD = """# {name}
 | scale factor | {scale:.3f} data units per model unit (standard deviation of all training offsets) |
 | stage | {stage:.0f} data units across (twice the reach that 95 % of the training drawings keep within) |
 | longest drawing | {longest} rows; longer ones were left out |
-{skipped}
-Losses, measured in float32 before the weights were made int16. Nats per step are the negative log density in model
-units over every row and one END per drawing. L_R is magenta's: the sum over a drawing divided by N_max = {n_max}, mean over
-drawings. L_KL is the mean over latent numbers and drawings, without the floor.
+{begun}{skipped}
+Losses, measured before the weights were made int16, matrices multiplied in {precision} (`livesketch eval` uses
+float32). Nats per step are the negative log density in model units over every row and one END per drawing.
+L_R is magenta's: the sum over a drawing divided by N_max = {n_max}, mean over drawings. L_KL is the mean over latent
+numbers and drawings, without the floor.
 
 | | |
 |---|---|
@@ -96,6 +100,7 @@ def save_model(checkpoint: Checkpoint, facts: Mapping[str, Any], path: Path) -> 
     label = f", label vector of {checkpoint.label_size}" if checkpoint.label_size else ""
     encoder = f", bidirectional {checkpoint.encoder_cell} encoder of {settings['encoder_hidden']} units" if z else ""
     skipped = "".join(f"| left out | {line} |\n" for line in facts["skipped"][:20])
+    begun = f"| began from | the weights of {facts['began']} |\n" if facts.get("init") else ""
     card = _CARD.format(
         name=checkpoint.name, labels=", ".join(checkpoint.labels) or checkpoint.name,
         architecture=f"{checkpoint.cell} decoder, {checkpoint.hidden} units, {checkpoint.mixtures} mixture components"
@@ -105,6 +110,8 @@ def save_model(checkpoint: Checkpoint, facts: Mapping[str, Any], path: Path) -> 
         minutes=facts["seconds"] / 60, device=facts["device"], seed=settings["seed"], every=settings["eval_every"],
         scale=checkpoint.scale_factor, stage=checkpoint.stage_units, longest=facts["longest"], n_max=facts["longest"],
         losses="\n".join(f"| {name} | {value:.4f} |" for name, value in checkpoint.losses.items()),
-        sources=facts["sources"], options=facts["options"], file=path.name, skipped=skipped,
+        sources=facts["sources"], options=facts["options"], file=shlex.quote(path.name), skipped=skipped, begun=begun,
+        precision=facts["precision"],
     )  # fmt: skip
-    path.with_suffix(".md").write_text(card, encoding="utf-8")
+    with replacing(path.with_suffix(".md")) as stream:
+        stream.write(card.encode())

@@ -51,7 +51,7 @@ def measure(
         split: ``train``, ``valid`` or ``test``.
         label: the model's label for all of the data; by default that of the source's name.
         limit: at most so many drawings of each class, the first ones.
-        n_max: what L_R is divided by; by default the longest drawing of all splits.
+        n_max: what L_R is divided by, not less than the split's longest drawing; by default the longest of all splits.
         max_rows: longer drawings are left out.
         seed: how data without splits is split, as in the training.
         padded: whether drawings are run on to N_max for the unmasked L_p, which costs time.
@@ -59,14 +59,18 @@ def measure(
 
     Raises:
         DataError: the drawings, or a class that the model does not have.
-        ControlError: an unknown split.
+        ControlError: an unknown split, an n_max that drawings exceed, or a label for a model that has none.
     """
     if split not in SPLITS:
         raise ControlError(f"split {split!r}: expected {', '.join(SPLITS)}")
     net = network_of(checkpoint).to(device or torch.device("cpu"))
     data = load_drawings(sources, max_rows=max_rows, seed=seed)
     part = _limited(getattr(data, split), limit)
-    longest = n_max or data.longest()
+    longest, rows = n_max or data.longest(), max(map(len, part.drawings))
+    if rows > longest:
+        raise ControlError(
+            f"N_max {longest}: a drawing has {rows} rows, expected that many or more; or give --max-rows"
+        )
     classes = _classes(checkpoint, data, part, label)
     sketches = Sketches(part.drawings, classes, checkpoint.scale_factor, checkpoint.start_token)
     names = checkpoint.labels or (checkpoint.name,)
@@ -106,6 +110,8 @@ def _limited(part: Split, limit: int | None) -> Split:
 
 def _classes(checkpoint: Checkpoint, data: DrawingSet, part: Split, label: str | None) -> NDArray[np.int64]:
     """The model's class number of each drawing."""
+    if label is not None and not checkpoint.labels:
+        raise ControlError(f"label {label!r}: {checkpoint.name!r} draws one thing and has no labels; leave it out")
     if not checkpoint.labels:
         return np.zeros(len(part.drawings), np.int64)
     known = {plain_name(name): number for number, name in enumerate(checkpoint.labels)}

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..data.drawings import DrawingSet
-from ..errors import TrainingError
+from ..errors import ControlError, TrainingError
 from ..models.checkpoint import Checkpoint
 from ..models.network import NetworkSpec, SketchRNN
 from . import schedules
@@ -78,6 +78,7 @@ class SketchRun:
         self, settings: SketchSettings, data: DrawingSet, workers: Workers, name: str, init: Checkpoint | None = None
     ) -> None:
         self.settings, self.workers, self.data_labels, self.name = settings, workers, data.labels, name
+        self.init = init.name if init is not None else None
         self.scale_factor, self.stage_units, self.longest = data.scale_factor(), data.stage_units(), data.longest()
         self.splits = {
             split: Sketches(part.drawings, part.label, self.scale_factor)
@@ -128,7 +129,13 @@ class SketchRun:
         """This epoch's groups; those with fewer drawings than there are processes are left out of it."""
         rng = np.random.default_rng([self.settings.seed, 1, self.epoch])
         groups = self.splits["train"].groups(self.settings.batch, rng)
-        return [group for group in groups if len(group) >= self.workers.count]
+        enough = [group for group in groups if len(group) >= self.workers.count]
+        if not enough:
+            raise ControlError(
+                f"{self.workers.count} processes share batches of at most {max(map(len, groups))} drawings; expected one "
+                "drawing each; start fewer processes, or give more drawings or a larger --batch"
+            )
+        return enough
 
     def advance(self) -> StepReport:
         """One step: forward, backward, clipping by value, Adam.
@@ -228,7 +235,7 @@ class SketchRun:
             "longest": self.longest, "sizes": {name: len(part) for name, part in self.splits.items()},
             "step": self.step, "epoch": self.epoch, "place": self._place, "seconds": self.seconds,
             "best": self.best if math.isfinite(self.best) else None, "best_step": self.best_step, "waited": self.waited,
-            "losses": self.losses,
+            "losses": self.losses, "init": self.init,
         }  # fmt: skip
 
     def state(self) -> State:
@@ -274,6 +281,10 @@ class SketchRun:
         for name in ("labels", "sizes", "longest"):
             if facts[name] != now[name]:
                 changed[f"the data's {name}"] = (facts[name], now[name])
+        if not math.isclose(facts["scale_factor"], now["scale_factor"], rel_tol=1e-6):  # the drawings themselves
+            changed["the data's scale factor"] = (facts["scale_factor"], now["scale_factor"])
+        if facts.get("init", now["init"]) != now["init"]:  # older states do not say
+            changed["--init"] = (facts["init"], now["init"])
         if changed:
             lines = "; ".join(f"{name} was {str(old)[:60]}, is {str(new)[:60]}" for name, (old, new) in changed.items())
             raise TrainingError(

@@ -6,7 +6,9 @@ of the model so far), ``cat.log.jsonl`` (a line per evaluation) and ``cat.md`` (
 
 import json
 import platform
+import shlex
 import signal
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +22,7 @@ import torch
 from ..data.drawings import DrawingSet, load_drawings
 from ..errors import OutputError
 from ..models.checkpoint import Checkpoint
+from ..models.checks import check
 from ..models.network import SketchRNN
 from .evaluation import evaluate, figures, total
 from .export import checkpoint_of, save_model
@@ -48,6 +51,8 @@ class Order:
     """Whether a training that was begun there is thrown away."""
     init: Checkpoint | None = None
     """A model to begin from."""
+    init_as: str = ""
+    """As what it was asked for, for the model card; its name by default."""
 
     def beside(self, ending: str) -> Path:
         """A file next to the model."""
@@ -66,6 +71,7 @@ def train_sketch(order: Order) -> Path:
     """
     if order.output.suffix != ".safetensors":
         raise OutputError(f"{order.output}: a model is known by its ending; give a name such as cat.safetensors")
+    _check_place(order)
     with workers(order.settings.device) as team:
         data = load_drawings(order.sources, max_rows=order.settings.max_rows, seed=order.settings.seed)
         run = SketchRun(order.settings, data, team, order.name, order.init)
@@ -76,8 +82,33 @@ def train_sketch(order: Order) -> Path:
         with TrainingProgress(order.settings.steps) as progress, _stoppable() as stopped:
             if team.first:
                 _describe(progress, run, data)
-            _loop(order, run, _Files(order, data, progress, team), stopped)
+            files = _Files(order, data, progress, team)
+            if team.first:
+                files.check(run)
+            if team.first and not begun:
+                order.beside("log.jsonl").unlink(missing_ok=True)  # of another training
+            _loop(order, run, files, stopped)
     return order.output
+
+
+def _check_place(order: Order) -> None:
+    """Refuses an output that could not be written, or would be read as drawings, before hours are spent on it."""
+    folder = order.output.resolve().parent
+    for source in order.sources:
+        if source.is_dir() and source.resolve() in {folder, folder.parent}:
+            raise OutputError(
+                f"{order.output}: lies in {source}, of which all is read as drawings, the samples and the log too; give "
+                "a file in another folder with -o"
+            )
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as err:
+        raise OutputError(
+            f"{order.output}: cannot be written ({err.strerror}); give a file in a folder that exists and can be written"
+        ) from err
+    if order.output.is_dir():
+        raise OutputError(f"{order.output}: is a folder; give the name of a file")
 
 
 def _describe(progress: TrainingProgress, run: SketchRun, data: DrawingSet) -> None:
@@ -96,7 +127,8 @@ def _describe(progress: TrainingProgress, run: SketchRun, data: DrawingSet) -> N
 
 def _loop(order: Order, run: SketchRun, files: "_Files", stopped: Callable[[], bool]) -> None:
     asked, team = order.settings, run.workers
-    while run.step < asked.steps:
+    done = asked.patience and run.waited >= asked.patience and run.kept  # ended so before, and called again
+    while not done and run.step < asked.steps:
         report = run.advance()
         if team.first:
             files.progress.step(report)
@@ -127,6 +159,10 @@ class _Files:
         if self._team.first:
             self.progress.say(text)
 
+    def check(self, run: SketchRun) -> None:
+        """CheckpointError: a name or a class that no model file can have, seen before any training."""
+        check(checkpoint_of(run.net.spec, _arrays(run.average), self._facts(run), exact=True), str(self.order.output))
+
     def evaluated(self, run: SketchRun) -> None:
         """A look at the model: figures, the model where it is the best so far, drawings, and the state, the last."""
         _, seen = run.look()
@@ -138,8 +174,12 @@ class _Files:
         net.load(run.average)
         exact = checkpoint_of(net.spec, _arrays(run.average), self._facts(run), exact=True)
         draw_samples(exact, self.order.beside("samples.svg"), count=SAMPLES, seed=run.settings.seed)
-        with self.order.beside("log.jsonl").open("a", encoding="utf-8") as log:
-            log.write(json.dumps({"step": run.step, "seconds": round(run.seconds, 1), **seen}) + "\n")
+        path = self.order.beside("log.jsonl")
+        try:
+            with path.open("a", encoding="utf-8") as log:
+                log.write(json.dumps({"step": run.step, "seconds": round(run.seconds, 1), **seen}) + "\n")
+        except OSError as err:
+            raise OutputError(f"{path}: cannot be written ({err.strerror}); see that the disk has room") from err
         save_state(run.state(), self.order.beside("training.safetensors"))
 
     def stopped(self, run: SketchRun) -> None:
@@ -170,23 +210,33 @@ class _Files:
         facts = self._facts(run)
         save_model(checkpoint_of(run.net.spec, _arrays(run.kept), facts), facts, self.order.output)
 
+    def _began(self) -> str:
+        init = self.order.init
+        if init is None:
+            return ""
+        words = f"; {init.attribution}; licence: {init.licence}" if init.attribution else f"; licence: {init.licence}"
+        return f"{init.name}{words}"
+
     def _facts(self, run: SketchRun) -> dict[str, Any]:
         classes, count = run.data_labels, sum(map(len, run.splits.values()))
         kinds = f"{len(classes)} classes" if len(classes) > 1 else classes[0]
         return {
-            **run.facts(), "licence": self.order.licence, "attribution": self.order.attribution, "skipped": self._notes,
+            **run.facts(), "options": self._options(), "licence": self.order.licence, "attribution": self.order.attribution, "skipped": self._notes,
             "data": f"{count} drawings, {kinds}", "device": device_name(run.workers.device),
-            "sources": " ".join(_quoted(path.name) for path in self.order.sources[:8])
+            "began": self._began(),
+            "precision": str(run.dtype).removeprefix("torch."),
+            "sources": " ".join(shlex.quote(path.name) for path in self.order.sources[:8])
             + (f" ... ({len(self.order.sources)} files)" if len(self.order.sources) > 8 else ""),
         }  # fmt: skip
+
+    def _options(self) -> str:
+        asked = self.order
+        init = ["--init", shlex.quote(Path(asked.init_as or asked.init.name).name)] if asked.init else []
+        return " ".join([*init, asked.settings.command()])
 
 
 def _arrays(tensors: dict[str, torch.Tensor]) -> dict[str, Any]:
     return {name: value.detach().cpu().numpy() for name, value in tensors.items()}
-
-
-def _quoted(text: str) -> str:
-    return f'"{text}"' if " " in text else text
 
 
 def device_name(device: torch.device) -> str:

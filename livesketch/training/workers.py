@@ -64,6 +64,8 @@ def device_of(name: str) -> torch.device:
     except (RuntimeError, AssertionError, ValueError) as err:
         reason = str(err).splitlines()[0]
         raise ControlError(f"--device {name!r}: {reason}; expected cpu, or cuda where PyTorch finds a GPU") from err
+    if device.type not in {"cpu", "cuda"}:
+        raise ControlError(f"--device {name!r}: training does not run on {device.type!r}; expected cpu or cuda")
     return device
 
 
@@ -74,6 +76,8 @@ def workers(device: str) -> Iterator[Workers]:
     if count == 1:
         yield Workers(0, 1, device_of(device))
         return
+    if "RANK" not in os.environ:
+        raise ControlError(f"WORLD_SIZE is {count}, and RANK is not set: start with torchrun, or unset WORLD_SIZE")
     rank, local = int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", "0"))
     place = device_of(f"cuda:{local}" if device == "cuda" else device)
     distributed.init_process_group("nccl" if place.type == "cuda" else "gloo")
