@@ -55,7 +55,10 @@ class PenAction:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One step of a text model."""
+    """One step of a text model.
+
+    The END step is a token too: ``text`` is empty, ``last`` and ``ended`` are True.
+    """
 
     at: float
     name: str
@@ -68,6 +71,14 @@ class Token:
     """Nats of the distribution it was sampled from."""
     given: bool
     """Given by the user, not chosen by the model."""
+    piece: int = 0
+    """Which piece (poem, document) of this voice, from 0; ``step`` counts from 0 in each."""
+    last: bool = False
+    """The last token of its piece: END, or cut at the model's maximum length."""
+    ended: bool = False
+    """The model ended the piece by itself; False where it was cut."""
+    cost: float = 0.0
+    """Nats that constraints took: the negative logarithm of the share of probability that they left."""
 
 
 CueKind: TypeAlias = Literal["drawing/begin", "stroke/begin", "stroke/end", "drawing/end", "swap", "hush"]

@@ -29,7 +29,7 @@ def plans(options: argparse.Namespace) -> Iterator[tuple[Path, dict[str, Any]]]:
     for path in options.data:
         for cell in options.cells:
             yield path, {"cell": cell, "z_size": 0}
-            for weight in options.kl_weights if cell == "lstm" else [0.5]:
+            for weight in options.kl_weights if cell == "lstm" else options.kl_weights[:1]:
                 encoder = cell if cell != "hyper" else "layer_norm"
                 yield path, {"cell": cell, "encoder_cell": encoder, "z_size": 128, "kl_weight": weight}
 
@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     common = {
         "steps": options.steps, "batch": options.batch, "hidden": options.hidden,
-        "encoder_hidden": options.encoder_hidden, "rate": 3e-3, "rate_shape": "cosine", "kl_decay": 0.99,
+        "encoder_hidden": options.encoder_hidden, "rate": 3e-3, "rate_shape": "cosine", "kl_decay": 0.99, "kl_tolerance": 0.0,
         "eval_every": max(1, options.steps // 4), "eval_drawings": 300,
     }  # fmt: skip
     rows = []
