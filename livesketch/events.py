@@ -4,9 +4,9 @@ Positions are on the *stage*, the unit square: x right, y down, a live drawing s
 never clamped: a drawing may leave the stage, and an output may fit it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 
 class Pen(IntEnum):
@@ -18,6 +18,21 @@ class Pen(IntEnum):
 
 
 Source: TypeAlias = Literal["model", "human"]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a stream was asked for beyond what its name says; model, seed and temperature draw it again with this."""
+
+    label: tuple[tuple[str, float], ...] = ()
+    """Labels with their shares, which sum to 1."""
+    z: tuple[float, ...] = ()
+    """The latent that was set."""
+
+    def values(self) -> dict[str, Any]:
+        """What was asked for, by the stream's names and as it takes them: a name or shares by name, a list."""
+        label = self.label[0][0] if len(self.label) == 1 else dict(self.label)
+        return {key: value for key, value in (("label", label), ("z", list(self.z))) if value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +66,9 @@ class PenAction:
     ended: bool
     """The model ended the drawing by itself; False where it was cut."""
     source: Source
+    asked: Asked | None = field(default=None, compare=False)
+    """On the first action of a drawing, where there is something beyond the stream's name; equal actions are equal
+    whatever they were asked by."""
 
 
 @dataclass(frozen=True, slots=True)

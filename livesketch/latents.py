@@ -77,7 +77,7 @@ def near(z: ArrayLike, radius: float, n: int, seed: int | None = None) -> Floats
         seed: 0 … 2^64 - 1, the same for the same points; None for fresh ones.
 
     Raises:
-        ControlError: z is no latent, or a number is out of range.
+        ControlError: z is no latent, a number is out of range, or a point would be beyond ±``Z_LIMIT``.
     """
     middle = latent("z", z)
     wanted = f"a number from 0 to {Z_LIMIT:g}; try 1"
@@ -86,7 +86,7 @@ def near(z: ArrayLike, radius: float, n: int, seed: int | None = None) -> Floats
         raise ControlError(f"radius {radius!r}: expected {wanted}")
     count, key = whole("n", n, 1, 2**20), checked_seed(seed)
     ways = np.stack([normals(key, len(middle), k, 0, USE_NEAR) for k in range(count)])
-    return np.asarray(middle + distance * ways / np.linalg.norm(ways, axis=-1, keepdims=True), np.float64)
+    return _within(middle + distance * ways / np.linalg.norm(ways, axis=-1, keepdims=True))
 
 
 def lerp(a: ArrayLike, b: ArrayLike, t: ArrayLike) -> Floats:
@@ -98,10 +98,10 @@ def lerp(a: ArrayLike, b: ArrayLike, t: ArrayLike) -> Floats:
         t: 0 is a and 1 is b, exactly; beyond them the way goes on. A number gives a latent, (n,) numbers (n, z_size).
 
     Raises:
-        ControlError: no latents, of different lengths, or t is no number.
+        ControlError: no latents, of different lengths, t is no number, or the way leads beyond ±``Z_LIMIT``.
     """
     start, end, parts = _ends(a, b, t)
-    return np.asarray((1 - parts[..., None]) * start + parts[..., None] * end, np.float64)
+    return _within((1 - parts[..., None]) * start + parts[..., None] * end)
 
 
 def slerp(a: ArrayLike, b: ArrayLike, t: ArrayLike) -> Floats:
@@ -115,15 +115,15 @@ def slerp(a: ArrayLike, b: ArrayLike, t: ArrayLike) -> Floats:
     lengths = np.linalg.norm(start), np.linalg.norm(end)
     straight = np.asarray((1 - parts[..., None]) * start + parts[..., None] * end, np.float64)
     if not min(lengths):
-        return straight
+        return _within(straight)
     from_, to = start / lengths[0], end / lengths[1]
     angle = 2 * math.atan2(float(np.linalg.norm(from_ - to)), float(np.linalg.norm(from_ + to)))  # Kahan: exact near 0
     if math.sin(angle) < _FLAT:
-        return straight
+        return _within(straight)
     way = np.sin((1 - parts[..., None]) * angle) * from_ + np.sin(parts[..., None] * angle) * to
     turned = way / math.sin(angle) * ((1 - parts) * lengths[0] + parts * lengths[1])[..., None]
     exact = (parts[..., None] == 0) | (parts[..., None] == 1)
-    return np.asarray(np.where(exact, straight, turned), np.float64)
+    return _within(np.where(exact, straight, turned))
 
 
 def analogy(a: ArrayLike, b: ArrayLike, c: ArrayLike) -> Floats:
@@ -133,10 +133,21 @@ def analogy(a: ArrayLike, b: ArrayLike, c: ArrayLike) -> Floats:
     [2.0, 5.0]
 
     Raises:
-        ControlError: no latents, or of different lengths.
+        ControlError: no latents, of different lengths, or the answer is beyond ±``Z_LIMIT``.
     """
     first = latent("a", a)
-    return np.asarray(latent("c", c, len(first)) + latent("b", b, len(first)) - first, np.float64)
+    return _within(latent("c", c, len(first)) + latent("b", b, len(first)) - first)
+
+
+def _within(found: Floats) -> Floats:
+    """Latents that were found, where a stream would take them."""
+    if not (np.abs(found) <= Z_LIMIT).all():
+        far = float(found.flat[np.abs(found).argmax()])
+        raise ControlError(
+            f"this leads to a component of {far:g}; expected latents within ±{Z_LIMIT:g}; begin nearer to 0, or "
+            "go less far"
+        )
+    return np.asarray(found, np.float64)
 
 
 def _ends(a: ArrayLike, b: ArrayLike, t: ArrayLike) -> tuple[Floats, Floats, Floats]:

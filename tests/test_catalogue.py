@@ -91,6 +91,18 @@ def test_which_label_is_asked_for_where_there_are_several(bundle: Path) -> None:
         open_model(f"{bundle / 'kanji.safetensors'}#cat")
 
 
+def test_of_many_labels_a_few_are_named_and_where_all_are(bundle: Path) -> None:
+    names = tuple(f"thing {k}" for k in range(300))
+    save_checkpoint(make("many", names), "many.safetensors")
+    for asked, words in (
+        ("many.safetensors", r"draws thing 0, thing 1, .*300 in all.*`livesketch models FILE`.*#thing 0$"),
+        ("many.safetensors#thin 7", r"no label 'thin 7'.*300 in all.*`livesketch models.*did you mean 'thing 7'"),
+    ):
+        with pytest.raises(ModelNotFoundError, match=words) as caught:
+            open_model(asked)
+        assert len(str(caught.value)) < 400
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [

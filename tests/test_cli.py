@@ -188,6 +188,14 @@ def test_models_lists_what_can_be_drawn(capsys):
     assert all(len(row) == 3 and row[2] for row in rows)
 
 
+def test_models_lists_what_one_model_draws(here, model, capsys):
+    save_checkpoint(small_checkpoint(name="two", labels=("cat", "pig"), label_size=3), here / "two.safetensors")
+    assert cli.main(["models", "two.safetensors"]) == 0
+    assert cli.main(["models", model]) == 0
+    assert capsys.readouterr().out == "cat\ttwo\tCC0-1.0\npig\ttwo\tCC0-1.0\nsmall\tsmall\tCC0-1.0\n"
+    assert cli.main(["models", "gone.safetensors"]) == 3
+
+
 def test_monitor_shows_what_arrives(here, model):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))

@@ -84,7 +84,14 @@ def test_a_model_without_latent_takes_no_z_and_says_so(models):
             stream.encode(SQUARE)
 
 
-@pytest.mark.parametrize("bad", ["", "dog", 3, None, {}, {"cat": 0}, {"cat": 1, "dog": 1}, {"cat": math.nan}, {3: 1}])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "", "dog", 3, None, {}, {"cat": 0}, {"cat": 1, "dog": 1}, {"cat": math.nan}, {3: 1},
+        {"cat": 1e308, "pig": 1e308}, {"cat": 10**400}, {"cat": 1, "pig": -0.9999}, {"cat": 1e-9, "pig": 1e-9},
+        {"cat": 1, "pig": -1},
+    ],
+)  # fmt: skip
 def test_a_bad_label_is_refused_and_the_old_one_stays(models, bad):
     stream = ls.sketch(models["both"], seed=7)
     stream.label = "pig"
@@ -146,6 +153,35 @@ def test_near_refuses_what_makes_no_points(arguments):
         ls.near(*arguments)
     with pytest.raises(ls.ControlError):
         ls.analogy(A, B, B[:3])
+
+
+@pytest.mark.parametrize(
+    "wander",
+    [
+        lambda: ls.near(A + 600, 1000, 50, seed=1),
+        lambda: ls.near(A * 0 + 999, 3, 50, seed=1),
+        lambda: ls.lerp(A, B, 900),
+        lambda: ls.lerp(A, B, [0.5, -900]),
+        lambda: ls.slerp(A, 3 * B, 900),
+        lambda: ls.slerp(A, 3 * A, 900),
+        lambda: ls.analogy(A * -500, A * 500, A),
+    ],
+)
+def test_what_leads_out_of_the_range_of_latents_says_so_there(wander):
+    with pytest.raises(ls.ControlError, match=r"leads to a component of -?[\d.e+]+.*within ±1000"):
+        wander()
+
+
+def test_a_label_whose_shares_are_absurd_says_what_they_may_be(models):
+    stream = ls.sketch(models["both"])
+    with pytest.raises(ls.ControlError, match=r"share of 'cat' 1e\+308: expected .*within ±1e\+06"):
+        stream.label = {"cat": 1e308, "pig": 1}
+    with pytest.raises(ls.ControlError, match=r"share of 'cat' is 10000 times the sum.*at most 1000"):
+        stream.label = {"cat": 1, "pig": -0.9999}
+    stream.label = {"cat": 1e6, "pig": 1e6}
+    assert stream.label == {"cat": 0.5, "pig": 0.5}
+    stream.label = {"cat": 2, "pig": -1.9}
+    assert stream.label == pytest.approx({"cat": 20, "pig": -19})
 
 
 # Between latents

@@ -11,6 +11,7 @@ from test_latent import KINDS, A, B
 import livesketch as ls
 from livesketch.models.checkpoint import save_checkpoint
 from livesketch.streams import model_stream
+from livesketch.streams.trail import Trail
 
 DRAWN = np.array([[20.0, 0, 0], [0, 20, 0], [-20, 0, 1], [5, 5, 0], [0, -9, 1]])
 
@@ -116,12 +117,22 @@ def test_an_end_that_ctrl_c_kept_back_is_not_lost_when_a_person_begins_the_next_
     drawn = list(fresh.drawing())
     stream.take(len(drawn) - 1)
     with monkeypatch.context() as patch:
-        patch.setattr(type(stream), "_remember", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(Trail, "add", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             next(stream)  # drawn, not delivered
     human = stream.feed(DRAWN)
     assert [action.drawing for action in human] == [1] * len(DRAWN)
     assert stream.events()[:-1] == [drawn[-1], *human]
+
+
+def test_a_guess_and_a_latent_of_the_stream_s_own_drawing_see_an_action_that_ctrl_c_kept_back(models):
+    stream, fresh = (ls.sketch(models["optional"], seed=7) for _ in range(2))
+    stream.take(4)
+    stream._batch.step()  # drawn, not delivered
+    fresh.take(5)
+    assert stream.guess() == fresh.guess() == stream.guess(stream)
+    assert stream.encode(stream).tolist() == fresh.encode(fresh).tolist()
+    assert next(stream) == fresh.actions[-1]
 
 
 def test_a_mix_is_the_same_in_any_order(models):

@@ -26,6 +26,12 @@ def models(tmp_path_factory):
     drawings = [np.column_stack([rng.normal(0, 20, (9, 2)), [0, 0, 1] * 3]) for _ in range(4)]
     ls.save_strokes(folder / "mine.npz", drawings)
     ls.save_strokes(folder / "none.jsonl", [])
+    splits = {}
+    for name, chosen in {"train": drawings[:1], "valid": drawings[1:2], "test": drawings[2:]}.items():
+        splits[name] = np.empty(len(chosen), object)
+        splits[name][:] = chosen
+    np.savez(folder / "set.npz", **splits)
+    np.savez(folder / "other.npz", x=np.zeros(3))
     return folder
 
 
@@ -66,6 +72,8 @@ def boxes(path, columns):
         (("vae.safetensors", "mine.npz:4", "mine.npz:0"), 3, "holds 4 drawings"),
         (("vae.safetensors", "none.jsonl", "mine.npz:0"), 3, "holds 0 drawings"),
         (("vae.safetensors", "gone.npz", "mine.npz:0"), 3, "gone.npz"),
+        (("vae.safetensors", "set.npz:2", "mine.npz:0"), 3, "holds 2 drawings"),
+        (("vae.safetensors", "other.npz", "mine.npz:0"), 3, "other.npz: not strokes that can be read"),
         (("labels.safetensors", "--near", "2"), 2, "has no latent"),
         (("vae.safetensors", "mine.npz:0", "mine.npz:1", "--near", "2"), 2, "one at most"),
         (("vae.safetensors", "mine.npz", "--reconstruct", "mine.npz"), 2, "no place beside"),
@@ -146,6 +154,20 @@ def test_reconstructions_stand_beside_what_was_given(here, capsys, tmp_path):
     assert capsys.readouterr().out == f"{sheet}: 3 of mine.npz, each with its reconstruction, seed 3\n"
     assert morph("vae.safetensors", "--reconstruct", "mine.npz:2", "--page", "a6", "-o", sheet) == 0
     assert ET.parse(sheet).getroot().get("width") == "105mm"
+
+
+def test_of_a_data_set_in_splits_the_test_drawings_are_taken(here, tmp_path):
+    """As those of Quick, Draw! are."""
+    one, other = tmp_path / "one.svg", tmp_path / "other.svg"
+    strip = re.compile(r' morph="[^"]*"')
+    for places in (["{}:{}", "{}:{}"], ["--reconstruct", "{}:{}"]):
+        for path, name, first in ((one, "set.npz", 0), (other, "mine.npz", 2)):
+            numbers = iter((first, first + 1))
+            arguments = [place.format(name, next(numbers)) if "{" in place else place for place in places]
+            assert morph("vae.safetensors", *arguments, "-n", 3, "--seed", 3, "-o", path) == 0
+        assert strip.sub("", one.read_text()) == strip.sub("", other.read_text())
+    assert morph("vae.safetensors", "--reconstruct", "set.npz", "--seed", 3, "-o", one) == 0
+    assert boxes(one, 4) == [0, 1, 2, 3]
 
 
 def test_the_page_can_go_to_standard_output_and_names_no_folder(here, capsys):

@@ -183,11 +183,11 @@ def test_an_output_that_fails_is_counted_and_the_others_play_on(stream):
 
 def test_a_stream_that_fails_ends_its_player_with_the_pen_up(stream):
     class Breaks:
-        name, seed, checkpoint = stream.name, stream.seed, stream.checkpoint
+        name, seed, stage_units = stream.name, stream.seed, stream.stage_units
         temperature, convention = stream.temperature, stream.convention
 
         def events(self):
-            if stream._trail:
+            if stream.actions:
                 raise ValueError("ink is out")
             return stream.events()
 

@@ -388,6 +388,41 @@ def test_a_snapshot_holds_what_was_fed_and_not_yet_sent(model):
     assert stream.restore(snapshot).events() == first
 
 
+def left_due(stream):
+    """What Ctrl-C may leave: the batch has stepped, the action was not handed out."""
+    stream._prepare()
+    stream._batch.step()
+
+
+@pytest.mark.parametrize("backend", ["cpu", "reference"])
+def test_a_snapshot_between_a_step_and_its_delivery_keeps_the_action_that_is_due(model, backend):
+    whole = ls.sketch(model, seed=7, temperature=1.0, backend=backend).take(60)
+    for taken in range(20):
+        stream = ls.sketch(model, seed=7, temperature=1.0, backend=backend)
+        stream.take(taken)
+        left_due(stream)
+        snapshot = stream.snapshot()
+        assert stream.take(3) == whole[taken : taken + 3]
+        assert stream.restore(snapshot).take(20) == whole[taken : taken + 20]
+        assert [stream.restore(snapshot).events(), stream.events()] == [whole[taken : taken + 1], [whole[taken + 1]]]
+        human = stream.restore(snapshot).feed([[[0, 0], [5, 5]]])
+        assert stream.events()[:-1] == [whole[taken], *human]
+
+
+def test_what_is_drawn_so_far_includes_an_action_that_is_due_and_it_is_handed_out_all_the_same(model):
+    whole = ls.sketch(model, seed=7, temperature=1.0).take(60)
+    for taken in range(40):
+        stream = ls.sketch(model, seed=7, temperature=1.0)
+        stream.take(taken)
+        drawing = stream.drawing()
+        left_due(stream)
+        number = whole[taken].drawing
+        assert stream.actions == [action for action in whole[: taken + 1] if action.drawing == number]
+        assert ls.to_stroke3(stream).tolist() == ls.to_stroke3(stream.actions).tolist()
+        assert next(drawing) == whole[taken]
+        assert [*drawing, *stream.take(60)][: 59 - taken] == whole[taken + 1 :]
+
+
 def test_stepping_and_feeding_from_two_threads_keeps_one_order(model):
     import threading
 

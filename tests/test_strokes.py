@@ -271,6 +271,9 @@ class Source:
         self.rest = iter(actions)
         self.actions: list[PenAction] = []
 
+    def present(self) -> None:
+        return None
+
     def __next__(self) -> PenAction:
         self.actions.append(next(self.rest))
         return self.actions[-1]
@@ -279,7 +282,7 @@ class Source:
 def begun(rows: Any, steps: int | None = None, **how: Any) -> Drawing:
     """A drawing of which so many steps are drawn; None: all."""
     actions = play(rows, **how)
-    drawing = Drawing(Source(actions))
+    drawing = Drawing(source := Source(actions), source)
     for _ in range(len(actions) if steps is None else steps):
         next(drawing)
     return drawing

@@ -4,16 +4,19 @@ The step is one compiled call of the cell's kernel; ``cpu_layout`` lays out the 
 Sampling computes in float64 from the float32 density, so that its choices part from the reference only at near-ties.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..models.checkpoint import Checkpoint
+from ..models.checkpoint import Checkpoint, TextCheckpoint
 from .cpu_layout import laid_out, padded
 from .kernels import common, sampling
 from .numpy_batch import NumpyBatch
 from .protocol import ACTION, Steer
+
+if TYPE_CHECKING:
+    from .text_cpu import TextCpuBatch
 
 
 class CpuBatch(NumpyBatch):
@@ -129,10 +132,21 @@ class CpuBackend:
     def open(self, checkpoint: Checkpoint, size: int) -> CpuBatch:
         """``Backend.open``; compiles, or loads what was compiled, so that no later step waits for it."""
         batch = CpuBatch(checkpoint, size)
+        self._warm_up(batch)
+        return batch
+
+    def open_text(self, checkpoint: TextCheckpoint, size: int) -> "TextCpuBatch":
+        """``Backend.open_text``; compiles or loads as ``open`` does."""
+        from .text_cpu import TextCpuBatch  # noqa: PLC0415 - what draws does not load it
+
+        batch = TextCpuBatch(checkpoint, size)
+        self._warm_up(batch)
+        return batch
+
+    def _warm_up(self, batch: "CpuBatch | TextCpuBatch") -> None:
         if batch.types not in self._warm:
             batch.warm_up()
             self._warm.add(batch.types)
-        return batch
 
 
 BACKEND = CpuBackend()

@@ -42,7 +42,7 @@ def padded(units: int) -> int:
 def laid_out(checkpoint: Checkpoint, size: int) -> Laid:
     """The weights of a checkpoint, whose cell is one of ``models.cells.CELLS``, and scratch memory for its voices."""
     weights, scratch = _BUILDERS[checkpoint.cell](checkpoint)
-    (head_w,), (scale,) = _raw([checkpoint.tensors["head.w"]])
+    (head_w,), (scale,) = raw([checkpoint.tensors["head.w"]])
     units = padded(checkpoint.hidden)
     head_b = checkpoint.tensors["head.b"].dense()[None].astype(np.float32)
     head = common.pack(head_w, units), np.full(units, scale, np.float32), common.pack(head_b, 1)[:, 0].copy()
@@ -55,7 +55,7 @@ def laid_out(checkpoint: Checkpoint, size: int) -> Laid:
     )
 
 
-def _raw(tensors: list[Tensor]) -> tuple[list[Array], list[float]]:
+def raw(tensors: list[Tensor]) -> tuple[list[Array], list[float]]:
     """Integer weights with their scales where all are int16; else float32 values with scale 1."""
     if all(tensor.values.dtype == np.int16 for tensor in tensors):
         return [tensor.values for tensor in tensors], [tensor.scale for tensor in tensors]
@@ -68,15 +68,16 @@ _Shapes: TypeAlias = tuple[tuple[int, ...], ...]
 def _gates(checkpoint: Checkpoint) -> tuple[Array, Array]:
     """The matrix of a step's input and h as one (P, K, 128), and the scales of its rows (K,)."""
     names = "decoder.w_x", "decoder.w_h"
-    (w_x, w_h), (scale_x, scale_h) = _raw([checkpoint.tensors[name] for name in names])
-    rows = _whole_turns(5 + padded(checkpoint.hidden))
+    (w_x, w_h), (scale_x, scale_h) = raw([checkpoint.tensors[name] for name in names])
+    rows = whole_turns(5 + padded(checkpoint.hidden))
     gates = common.by_panel(np.concatenate([w_x[:5], w_h]), checkpoint.hidden)
     scales = np.full(rows, scale_h, np.float32)
     scales[:5] = scale_x
     return common.pack(gates, rows), scales
 
 
-def _whole_turns(rows: int) -> int:
+def whole_turns(rows: int) -> int:
+    """Rows in whole turns of a panel."""
     return math.ceil(rows / common.ROWS) * common.ROWS
 
 
@@ -107,14 +108,14 @@ _PARTS: Final = ("scale_x", "scale_h", "shift")
 def _hyper(checkpoint: Checkpoint) -> tuple[tuple[Any, ...], _Shapes]:
     tensors, units = checkpoint.tensors, checkpoint.hidden
     names = [*_MATRICES, *(f"{part}.{end}" for end in ("z", "w") for part in _PARTS)]
-    arrays, scales = _raw([tensors[f"decoder.{name}"] for name in names])
+    arrays, scales = raw([tensors[f"decoder.{name}"] for name in names])
     w_x, w_h, small_x, small_h = arrays[:4]
     small_units, size = arrays[4].shape[0], arrays[7].shape[1]
     main, behind = padded(units), padded(small_units)
     small, small_scales = _small(small_x, small_h, scales[2:4], units)
     own_scales = np.full(INPUT + main, scales[1], np.float32)
     own_scales[:5] = scales[0]
-    turns = _whole_turns(size)  # of the embedding
+    turns = whole_turns(size)  # of the embedding
     z_w = np.stack([common.pack(_gates_padded(z, size, turns), behind) for z in arrays[4:7]])
     z_b = np.zeros((3, z_w.shape[1] * common.WIDTH), np.float32)
     for part in (0, 1):  # the shift has none
@@ -140,7 +141,7 @@ def _hyper(checkpoint: Checkpoint) -> tuple[tuple[Any, ...], _Shapes]:
 def _small(w_x: Array, w_h: Array, scales: list[float], units: int) -> tuple[Array, Array]:
     """The smaller cell's matrix of a step's input, h and its own h as one, like ``_gates``."""
     small_units, main = len(w_h), padded(units)
-    rows = _whole_turns(5 + main + padded(small_units))
+    rows = whole_turns(5 + main + padded(small_units))
     gates = np.zeros((5 + main + small_units, w_h.shape[1]), w_h.dtype)
     gates[:5], gates[5 : 5 + units], gates[5 + main :] = w_x[:5], w_x[len(w_x) - units :], w_h
     of_rows = np.full(rows, scales[1], np.float32)

@@ -1,4 +1,4 @@
-"""What a backend does: one step of one model for N voices, from weights to sampled pen actions.
+"""What a backend does: one step of one model for N voices, from weights to sampled pen actions or tokens.
 
 A backend knows arrays only: no events, no stage, no clock. It works in data units and makes its own randomness.
 """
@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..models.checkpoint import Checkpoint
+from ..models.checkpoint import Checkpoint, TextCheckpoint
 
 ACTION: Final = np.dtype(
     [
@@ -44,8 +44,35 @@ VOICE: Final = np.dtype(
 )
 """One voice's counters, pen and place."""
 
+TOKEN: Final = np.dtype(
+    [
+        ("piece", "i8"),
+        ("step", "i8"),
+        ("token", "i4"),
+        ("log_prob", "f8"),  # nats; -inf for a forced token that could not have been drawn
+        ("entropy", "f8"),  # nats
+        ("mass", "f8"),  # the share of probability that the bias left; 1 without one
+        ("last", "?"),
+        ("ended", "?"),
+    ]
+)
+"""One voice's token."""
+
+WRITER: Final = np.dtype(
+    [
+        ("key_low", "u4"),
+        ("key_high", "u4"),
+        ("voice", "u4"),
+        ("piece", "i8"),
+        ("step", "i8"),  # of the next token
+        ("token", "i8"),  # the last one, which is the next input
+        ("done", "?"),  # the piece is over: the next step begins another
+    ]
+)
+"""One voice's counters in a text model."""
+
 Steer: TypeAlias = Callable[[NDArray[Any]], None]
-"""Changes the head's outputs, shape (voices, 3 + 6M), in place before sampling."""
+"""Changes the head's outputs, shape (voices, 3 + 6M), or the logits (voices, V), in place before sampling."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +94,7 @@ class Batch(Protocol):
     backend: str
     size: int
     actions: NDArray[Any]
-    """What the last ``step`` gave, ACTION records (N,)."""
+    """What the last ``step`` gave, ACTION records (N,); a stream that goes back to an earlier one writes it there."""
 
     @property
     def steps(self) -> int:
@@ -129,6 +156,95 @@ class Batch(Protocol):
         """Puts back what ``snapshot`` took of a batch of the same model, backend and size."""
 
 
+@dataclass(frozen=True, slots=True)
+class TextSnapshot:
+    """Everything that steps change in a text model; immutable. Not what is set: condition, settings, constraints."""
+
+    writers: NDArray[Any]
+    """WRITER records, shape (n,)."""
+    state: tuple[NDArray[Any], ...]
+    """What the model remembers, (n, ...) each, as the backend keeps it."""
+
+
+class TextBatch(Protocol):
+    """N voices of one text model on one backend. Voice k is bit-equal to the same voice alone."""
+
+    backend: str
+    size: int
+    actions: NDArray[Any]
+    """What the last ``step`` gave, TOKEN records (N,)."""
+
+    @property
+    def steps(self) -> int:
+        """As in ``Batch``."""
+
+    def seat(self, k: int, seed: int, voice: int, piece: int = 0) -> None:
+        """Puts voice k at the beginning of a piece, with a 64-bit seed and the voice's number in the counter."""
+
+    def condition(self, k: int, vector: NDArray[np.float64]) -> None:
+        """Gives voice k its label vector, shape (label_size,), from the very next step on; its state stays.
+
+        Raises:
+            ControlError: another shape.
+        """
+
+    def settle(
+        self,
+        k: int,
+        divisor: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        unknown: bool = False,
+    ) -> None:
+        """How voice k draws its tokens from the next step on: ``token_sampling.TextSettings``.
+
+        Raises:
+            ControlError: a value out of its range, or with them the voice's bias forbids everything; nothing changed.
+        """
+
+    def constrain(self, k: int, bias: NDArray[np.float32] | None) -> None:
+        """Adds a bias (V,), nats, to the logits of voice k at every following step; -inf forbids; None takes it away.
+
+        Raises:
+            ControlError: another shape, a NaN or +inf, or it forbids every token; nothing changed.
+        """
+
+    def restart(self, k: int) -> None:
+        """Voice k goes back to step 0 of its present piece."""
+
+    def step(
+        self,
+        *,
+        uniforms: NDArray[np.float64] | None = None,
+        steer: Steer | None = None,
+        density: NDArray[Any] | None = None,
+    ) -> NDArray[Any]:
+        """One token for every voice, TOKEN records (N,), valid until the next call.
+
+        A voice whose piece is over begins the next one first. ``uniforms`` (N,) replace the backend's own; ``steer``
+        may change the logits; ``density`` (N, V), where given, receives them as sampled, without bias or temperature.
+        """
+
+    def force(
+        self, k: int, tokens: NDArray[np.int64], density: NDArray[Any] | None = None, *, end: bool = False
+    ) -> NDArray[Any]:
+        """Voice k takes these tokens (n,) as its own. TOKEN records (n,), under its settings without its bias.
+
+        ``density`` (n, V), or (n + 1, V) with ``end``, receives the logits before each token and before what comes
+        after the last; looking at the latter changes nothing else.
+
+        Raises:
+            ControlError: no token of the vocabulary; nothing changed.
+        """
+
+    def snapshot(self) -> TextSnapshot:
+        """Takes everything, so that ``restore`` can put it back."""
+
+    def restore(self, snapshot: TextSnapshot) -> None:
+        """Puts back what ``snapshot`` took of a batch of the same model, backend and size."""
+
+
 class Backend(Protocol):
     """The arithmetic of one device."""
 
@@ -140,4 +256,11 @@ class Backend(Protocol):
         Raises:
             BackendUnavailableError: it cannot run here, and why.
             UnsupportedModelError: it cannot run this model, and why.
+        """
+
+    def open_text(self, checkpoint: TextCheckpoint, size: int) -> TextBatch:
+        """N voices of a text model, each seated at piece 0 with seed 0 and voice number 0, temperature 1, no label.
+
+        Raises:
+            BackendUnavailableError, UnsupportedModelError: as ``open``.
         """

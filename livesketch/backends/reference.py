@@ -4,16 +4,19 @@ Cells: ``cell_math``. Sampling: ``livesketch.sampling``. Sums run over the rows 
 a voice is bit-equal alone and among others.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import sampling
-from ..models.checkpoint import Checkpoint
+from ..models.checkpoint import Checkpoint, TextCheckpoint
 from . import cell_math
 from .numpy_batch import NumpyBatch, product
 from .protocol import ACTION, Steer
+
+if TYPE_CHECKING:
+    from .text_reference import TextReferenceBatch
 
 
 class ReferenceBatch(NumpyBatch):
@@ -114,6 +117,12 @@ class ReferenceBackend:
     def open(self, checkpoint: Checkpoint, size: int) -> ReferenceBatch:
         """``Backend.open``."""
         return ReferenceBatch(checkpoint, size)
+
+    def open_text(self, checkpoint: TextCheckpoint, size: int) -> "TextReferenceBatch":
+        """``Backend.open_text``."""
+        from .text_reference import TextReferenceBatch  # noqa: PLC0415 - what draws does not load it
+
+        return TextReferenceBatch(checkpoint, size)
 
 
 BACKEND = ReferenceBackend()

@@ -40,11 +40,14 @@ class _Place:
 
 
 def _read(text: str) -> list[Any]:
-    """The drawings of FILE, or the one of FILE:NUMBER."""
-    from ..stroke_files import load_strokes  # noqa: PLC0415 - --help must not wait for NumPy
+    """The drawings of FILE, or the one of FILE:NUMBER; of a data set in splits, its test drawings."""
+    from ..data.sketch_npz import read_sketch_npz  # noqa: PLC0415 - --help must not wait for NumPy
+    from ..data.sources import is_data_set  # noqa: PLC0415 - likewise
+    from ..stroke_files import load_strokes  # noqa: PLC0415 - likewise
 
     match = re.fullmatch(r"(.+\.(?:npz|jsonl)):(\d+)", text)
-    drawings = load_strokes(match[1] if match else text)
+    path = Path(match[1] if match else text)
+    drawings: Sequence[Any] = read_sketch_npz(path).test if is_data_set(path) else load_strokes(path)
     if not match and drawings:
         return list(drawings)
     if not match or int(match[2]) >= len(drawings):
@@ -237,7 +240,7 @@ def add(commands: Commands) -> None:
     morph.add_argument(
         "places", nargs="*", metavar="PLACE",
         help="where to go, or from where to where: a label of the model, or a drawing of yours, FILE.npz or FILE.jsonl "
-        "with :NUMBER after it, from 0",
+        "with :NUMBER after it, from 0; of a data set such as Quick, Draw!'s, its test drawings",
     )  # fmt: skip
     way = morph.add_mutually_exclusive_group()
     way.add_argument(

@@ -46,12 +46,13 @@ def _train(args: argparse.Namespace) -> None:
     from ..models.catalogue import open_whole  # noqa: PLC0415 - --help must not wait for NumPy
     from ..training.settings import SketchSettings  # noqa: PLC0415 - loads torch
     from ..training.train import Order, train_sketch  # noqa: PLC0415 - likewise
-    from ..training.warm import sizes_in  # noqa: PLC0415 - likewise
+    from ..training.warm import options_from  # noqa: PLC0415 - likewise
 
     output = args.output or Path(f"{_stem(args.data[0]) if len(args.data) == 1 else 'sketches'}.safetensors")
     init = open_whole(args.init) if args.init else None
-    given: dict[str, Any] = {} if init is None else sizes_in(init)
-    given |= {name: getattr(args, name) for name in _HELP if getattr(args, name) is not None}
+    given: dict[str, Any] = {name: getattr(args, name) for name in _HELP if getattr(args, name) is not None}
+    if init is not None:
+        given = options_from(init, given)
     order = Order(
         sources=args.data, output=output, settings=SketchSettings(**given), name=args.name or output.stem,
         licence=args.licence, attribution=args.attribution, fresh=args.fresh,

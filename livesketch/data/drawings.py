@@ -1,6 +1,5 @@
 """Drawings to train on, from any mixture of files: classes, splits, and a report of what was left out."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from ..errors import DataError
 from .found import Drawings, Found, Skipped
 from .sketch_npz import SPLITS, Stroke3
-from .sources import read_sources
+from .sources import plain_label, read_sources
 
 __all__ = ["DrawingSet", "Skipped", "Split", "load_drawings"]
 
@@ -111,7 +110,7 @@ def load_drawings(
     for path in paths:
         for found in read_sources(Path(path), recognized_only=recognized_only):
             if found.label:  # a folder without drawings has none
-                label = spelled.setdefault(_plain(found.label), found.label)
+                label = spelled.setdefault(plain_label(found.label), found.label)
                 taken = classes.setdefault(label, {name: [] for name in (*SPLITS, "")})
                 for name, drawings in _usable(found, max_rows).items():
                     taken[name] += drawings
@@ -121,11 +120,6 @@ def load_drawings(
         _divide(label, taken, seed, skipped)
     splits = {name: _joined([taken[name] for taken in classes.values()]) for name in SPLITS}
     return DrawingSet(tuple(classes), **splits, skipped=tuple(skipped))
-
-
-def _plain(label: str) -> str:
-    """A class's name as it is compared; the same as ``models.catalogue.plain_name``, which lies above this layer."""
-    return re.sub(r"[\s_-]+", " ", label.casefold()).strip()
 
 
 def _joined(classes: Sequence[Drawings]) -> Split:

@@ -1,5 +1,6 @@
 """Which reader a file or folder of drawings needs: found out from what it holds."""
 
+import re
 import zipfile
 from pathlib import Path
 from typing import Final
@@ -8,7 +9,7 @@ from ..errors import DataError
 from .found import EMPTY, Found
 from .json_lines import kind_of
 from .ndjson import read_ndjson
-from .sketch_npz import read_sketch_npz
+from .sketch_npz import SPLITS, read_sketch_npz
 from .stroke_lines import read_saved_lines, read_saved_npz
 from .svg_drawings import read_svg_files
 from .trace_drawings import read_trace
@@ -24,6 +25,11 @@ def label_of(path: Path) -> str:
     """The class that a file or folder names: ``The_Eiffel_Tower.npz`` is ``The Eiffel Tower``."""
     name = path.resolve().name if path.is_dir() else path.stem
     return name.replace("_", " ").strip() or str(path)
+
+
+def plain_label(label: str) -> str:
+    """A class's name as it is compared; the same as ``models.catalogue.plain_name``, which lies above this layer."""
+    return re.sub(r"[\s_-]+", " ", label.casefold()).strip()
 
 
 def read_sources(path: Path, *, recognized_only: bool = False) -> list[Found]:
@@ -70,13 +76,23 @@ def _file(path: Path, recognized_only: bool) -> Found:
     )
 
 
+def is_data_set(path: Path) -> bool:
+    """Whether an .npz has the splits of an official data set; what is no archive is none."""
+    return {f"{split}.npy" for split in SPLITS} <= _arrays(path)
+
+
 def _is_saved(path: Path) -> bool:
     """Whether an .npz is from ``save_strokes``; what is no archive is left to the reader of data sets to say."""
+    return {"rows.npy", "lengths.npy"} <= _arrays(path)
+
+
+def _arrays(path: Path) -> set[str]:
+    """The names of the files in an .npz."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return {"rows.npy", "lengths.npy"} <= set(archive.namelist())
+            return set(archive.namelist())
     except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError, RuntimeError, LookupError):
-        return False
+        return set()
 
 
 def _official(path: Path, label: str) -> Found:

@@ -3,22 +3,26 @@
 import difflib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from ..errors import CheckpointError, ModelNotFoundError
-from .checkpoint import load_checkpoint, read_header
+from .checkpoint import load_checkpoint, load_text, other_kind, read_header
 from .fetch import fetch
 from .fetched import credited
 from .magenta import import_magenta
 from .model import Checkpoint, CheckpointInfo
 from .official import is_fetchable, wanted
+from .text_model import TextCheckpoint, TextInfo
 
 BUNDLED: Final = Path(__file__).resolve().parent.parent / "bundled"
 """The folder of the checkpoints that ship."""
+
+SHOWN: Final = 12
+"""Most names that a message lists; of more it gives half as many."""
 
 _SUFFIXES: Final = (".safetensors", ".json")
 
@@ -34,6 +38,8 @@ class Entry:
     """The class to ask the file for; None where it draws one thing."""
     licence: str
     attribution: str
+    kind: str = "sketch"
+    """``sketch``, which draws (``sketch()``), or ``text``, which writes (``text()``)."""
 
 
 def catalogue() -> dict[str, Entry]:
@@ -49,7 +55,8 @@ def catalogue() -> dict[str, Entry]:
         info = _header(path, *_stamp(path))
         for label in info.labels or (None,):
             name = label or info.name
-            found.setdefault(plain_name(name), Entry(name, path, label, info.licence, info.attribution))
+            kind = "text" if isinstance(info, TextInfo) else "sketch"
+            found.setdefault(plain_name(name), Entry(name, path, label, info.licence, info.attribution, kind))
     return {entry.name: entry for _, entry in sorted(found.items())}
 
 
@@ -72,6 +79,23 @@ def open_model(name_or_path: str | os.PathLike[str]) -> tuple[Checkpoint, str | 
     return checkpoint, label if named else _label(checkpoint, label, os.fsdecode(name_or_path))
 
 
+def open_text(name_or_path: str | os.PathLike[str]) -> tuple[TextCheckpoint, str | None]:
+    """A text model, and the label to ask it for (None where it has none), by such names as ``open_model`` takes.
+
+    Raises:
+        ModelNotFoundError: as ``open_model``.
+        CheckpointError: as ``open_model``; UnsupportedModelError where it is a model that draws.
+    """
+    text = _text_of(name_or_path)
+    if isinstance(name_or_path, str) and is_fetchable(text):
+        raise other_kind(text, "sketch")
+    path, label, named = _place(name_or_path, "text")
+    if path.suffix.lower() == ".json" and path.is_file():
+        raise other_kind(text, "sketch")
+    checkpoint = _open(path, _writer)
+    return checkpoint, label if named else _label(checkpoint, label, text)
+
+
 def open_whole(name_or_path: str | os.PathLike[str]) -> Checkpoint:
     """A model with all its labels, by the names that ``open_model`` takes; a label in them does not count.
 
@@ -83,22 +107,35 @@ def open_whole(name_or_path: str | os.PathLike[str]) -> Checkpoint:
 
 def _found(name_or_path: str | os.PathLike[str]) -> tuple[Checkpoint, str | None, bool]:
     """A model, the label asked for, and whether that is the model's own spelling, found by a name."""
+    text = _text_of(name_or_path)
+    if isinstance(name_or_path, str) and is_fetchable(text):
+        return _fetched(text), None, True
+    path, label, named = _place(name_or_path, "sketch")
+    return _open(path, _checkpoint), label, named
+
+
+def _text_of(name_or_path: str | os.PathLike[str]) -> str:
     if not isinstance(name_or_path, str | os.PathLike):
         raise ModelNotFoundError(
             f"a model cannot be a {type(name_or_path).__name__}; expected a name such as 'cat', or the path of a file"
         )
-    text = os.fsdecode(name_or_path)
-    if isinstance(name_or_path, str) and is_fetchable(text):
-        return _fetched(text), None, True
+    return os.fsdecode(name_or_path)
+
+
+def _place(name_or_path: str | os.PathLike[str], kind: str) -> tuple[Path, str | None, bool]:
+    """The file of a model, the label asked for, and whether that is the model's own spelling, found by a name."""
+    text = _text_of(name_or_path)
     if isinstance(name_or_path, str) and not _looks_like_path(text):
         entries = {plain_name(name): entry for name, entry in catalogue().items()}
         entry = entries.get(plain_name(text))
+        if entry is not None and entry.kind != kind:
+            raise other_kind(entry.name, entry.kind)
         if entry is not None:
-            return _open(entry.path), entry.label, True
+            return entry.path, entry.label, True
     path, label = _split(text)
     if not text.strip() or not _exists(path):
         raise _not_found(text)
-    return _open(path), label, False
+    return path, label, False
 
 
 def plain_name(name: str) -> str:
@@ -142,7 +179,7 @@ def _stamp(path: Path) -> tuple[int, int, int]:
 
 
 @lru_cache(maxsize=64)
-def _header(path: Path, *_stamped: int) -> CheckpointInfo:
+def _header(path: Path, *_stamped: int) -> CheckpointInfo | TextInfo:
     return read_header(path)
 
 
@@ -151,11 +188,20 @@ def _checkpoint(path: Path, *_stamped: int) -> Checkpoint:
     return import_magenta(path) if path.suffix.lower() == ".json" else load_checkpoint(path)
 
 
-def _open(path: Path) -> Checkpoint:
+@lru_cache(maxsize=8)
+def _writer(path: Path, *_stamped: int) -> TextCheckpoint:
+    return load_text(path)
+
+
+_Model = TypeVar("_Model")
+
+
+def _open(path: Path, load: Callable[..., _Model]) -> _Model:
+    """What ``load`` makes of a file, which it keeps as long as the file does not change."""
     if path.suffix.lower() not in _SUFFIXES:
         raise CheckpointError(f"{path}: not a model file; expected .safetensors, .gen.json or .vae.json")
     try:
-        return _checkpoint(path.resolve(), *_stamp(path))
+        return load(path.resolve(), *_stamp(path))
     except OSError as err:
         raise CheckpointError(f"{path}: cannot be read: {err.strerror}; see that it is there and may be read") from err
 
@@ -175,19 +221,32 @@ def _credited(path: Path, *stamped: int) -> Checkpoint:
     return credited(_checkpoint(path, *stamped), path)
 
 
-def _label(checkpoint: Checkpoint, asked: str | None, text: str) -> str | None:
+def _label(checkpoint: Checkpoint | TextCheckpoint, asked: str | None, text: str) -> str | None:
     """The label as the model spells it."""
     labels = {plain_name(label): label for label in checkpoint.labels}
+    does = "writes" if isinstance(checkpoint, TextCheckpoint) else "draws"
     if not asked:
         if len(labels) > 1:
             example = f"{text.rstrip('#')}#{checkpoint.labels[0]}"
-            raise ModelNotFoundError(f"{text} draws {', '.join(checkpoint.labels)}: say which, as in {example}")
+            raise ModelNotFoundError(f"{text} {does} {_some(checkpoint)}: say which, as in {example}")
         return next(iter(labels.values()), None)
     found = spelled(asked, checkpoint.labels)
     if found is not None:
         return found
-    has = f"its labels are {', '.join(checkpoint.labels)}" if labels else "it draws one thing and has no labels"
+    has = f"its labels are {_some(checkpoint)}" if labels else f"it {does} one thing and has no labels"
     raise ModelNotFoundError(f"{text}: no label {asked!r}; {has}{nearest(asked, checkpoint.labels)}")
+
+
+def _some(checkpoint: Checkpoint | TextCheckpoint) -> str:
+    more = len(checkpoint.labels) > SHOWN
+    return listed(checkpoint.labels) + (" (`livesketch models FILE` lists them)" if more else "")
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names for a message: all of them, or, where there are many, the first ones and how many there are."""
+    if len(names) <= SHOWN:
+        return ", ".join(names)
+    return f"{', '.join(names[: SHOWN // 2])}, ... {len(names)} in all"
 
 
 def spelled(asked: str, names: Iterable[str]) -> str | None:

@@ -24,6 +24,9 @@ from typing import Final
 
 CELLS: Final = ("lstm", "layer_norm", "hyper")
 
+ROW: Final = 5
+"""Numbers of a stroke-5 row."""
+
 NORM_EPSILON: Final = 1e-3
 """Added to the variance inside the root (``rnn.py`` layer_norm)."""
 
@@ -64,6 +67,28 @@ def cell_shapes(prefix: str, sizes: CellSizes, inputs: int) -> dict[str, Shape]:
             shapes |= {f"{part}.z": (hyper, 4 * embedding), f"{part}.w": (4, embedding, units)}
         shapes |= {"scale_x.z_b": (4 * embedding,), "scale_h.z_b": (4 * embedding,)}
     return {f"{prefix}.{name}": shape for name, shape in shapes.items()}
+
+
+def model_shapes(
+    decoder: CellSizes, encoder: CellSizes | None, *, mixtures: int, z_size: int, labels: int, label_size: int
+) -> dict[str, Shape]:
+    """A model's tensors by name, and their shapes.
+
+    ``encoder`` is the size of a VAE's encoder, each direction. The condition is [z; label vector]; ``labels`` counts.
+    """
+    head, condition = 3 + 6 * mixtures, z_size + label_size
+    shapes = cell_shapes("decoder", decoder, ROW + condition)
+    shapes |= {"head.w": (decoder.units, head), "head.b": (head,)}
+    if condition:
+        shapes |= {"start.w": (condition, 2 * decoder.state), "start.b": (2 * decoder.state,)}
+    if label_size:
+        shapes["label.w"] = (labels, label_size)
+    if encoder is not None:
+        for way in ("encoder.forward", "encoder.backward"):
+            shapes |= cell_shapes(way, encoder, ROW)
+        for part in ("mu", "sigma"):
+            shapes |= {f"{part}.w": (2 * encoder.units, z_size), f"{part}.b": (z_size,)}
+    return shapes
 
 
 def _norms(units: int) -> dict[str, Shape]:

@@ -1,8 +1,9 @@
 """Checkpoints: one safetensors file with the weights, and what is known about them as JSON in its header.
 
-The header's metadata has the key ``livesketch``: a JSON object with ``format`` (1), the fields of ``CheckpointInfo``
-and ``scales``, one number per tensor. Fields that this version does not know are passed over. The tensors and their
-shapes are those of ``checks.shapes_of``.
+The header's metadata has the key ``livesketch``: a JSON object with ``format`` (1), the fields of ``CheckpointInfo`` or
+of ``TextInfo``, whose ``architecture`` tells them apart, and ``scales``, one number per tensor. Fields that this
+version does not know are passed over. The tensors and their shapes are those of ``checks.shapes_of`` and
+``text_model.text_shapes``.
 """
 
 import json
@@ -19,6 +20,8 @@ from ..files import check_size, replacing
 from .checks import check, check_shapes, check_storage, check_weights, info_from, info_values, shapes_of
 from .fields import Fields, parse_json
 from .model import Checkpoint, CheckpointInfo, Tensor, quantize
+from .text_checks import check_text, check_text_shapes, text_from, text_values
+from .text_model import TextCheckpoint, TextInfo
 
 __all__ = [
     "FORMAT",
@@ -27,11 +30,16 @@ __all__ = [
     "Checkpoint",
     "CheckpointInfo",
     "Tensor",
+    "TextCheckpoint",
+    "TextInfo",
     "check",
     "load_checkpoint",
+    "load_text",
+    "other_kind",
     "quantize",
     "read_header",
     "save_checkpoint",
+    "save_text",
     "shapes_of",
 ]
 
@@ -55,13 +63,30 @@ def save_checkpoint(checkpoint: Checkpoint, path: str | Path) -> None:
         CheckpointError: no checkpoint, or a field or tensor that ``load_checkpoint`` would refuse.
         OutputError: another ending, by which the file would not be known for a model; or it cannot be written.
     """
-    from safetensors.numpy import save  # noqa: PLC0415 - loaded when first used
-
     check_target(checkpoint, path, ".safetensors")
     check(checkpoint, str(path))
-    tensors = sorted(checkpoint.tensors.items())
-    values = {"format": FORMAT, **info_values(checkpoint), "scales": {name: tensor.scale for name, tensor in tensors}}
-    values |= {"losses": dict(checkpoint.losses), "source": dict(checkpoint.source)}
+    _save(info_values(checkpoint), checkpoint.tensors, path)
+
+
+def save_text(checkpoint: TextCheckpoint, path: str | Path) -> None:
+    """``save_checkpoint`` for a text model.
+
+    Raises:
+        CheckpointError: no text model, or a field or tensor that ``load_text`` would refuse.
+        OutputError: as ``save_checkpoint``.
+    """
+    check_target(checkpoint, path, ".safetensors", TextCheckpoint)
+    check_text(checkpoint, str(path))
+    _save(text_values(checkpoint), checkpoint.tensors, path)
+
+
+def _save(info: dict[str, Any], tensors_by_name: Mapping[str, Tensor], path: str | Path) -> None:
+    """Writes checked fields and tensors."""
+    from safetensors.numpy import save  # noqa: PLC0415 - loaded when first used
+
+    tensors = sorted(tensors_by_name.items())
+    values = {"format": FORMAT, **info, "scales": {name: tensor.scale for name, tensor in tensors}}
+    values |= {"losses": dict(info["losses"]), "source": dict(info["source"])}
     try:
         text = json.dumps(values, allow_nan=False, separators=(",", ":"))
     except (ValueError, TypeError, RecursionError) as err:
@@ -73,7 +98,9 @@ def save_checkpoint(checkpoint: Checkpoint, path: str | Path) -> None:
         stream.write(save(arrays, {_KEY: text}))
 
 
-def check_target(checkpoint: Any, path: Any, ending: str) -> None:
+def check_target(
+    checkpoint: Any, path: Any, ending: str, kind: type[Checkpoint] | type[TextCheckpoint] = Checkpoint
+) -> None:
     """Refuses what is no checkpoint, and names under which a model could not be opened, before anything is written.
 
     Raises:
@@ -85,10 +112,11 @@ def check_target(checkpoint: Any, path: Any, ending: str) -> None:
         raise OutputError(f"the path is {path!r:.60} of type {type(path).__name__}; expected a name such as {example}")
     if Path(path).suffix.lower() != Path(example).suffix:
         raise OutputError(f"{path}: a model of this kind is known by its ending; give a name such as {example}")
-    if not isinstance(checkpoint, Checkpoint):
+    if not isinstance(checkpoint, kind):
+        such = "load_checkpoint or import_magenta gives" if kind is Checkpoint else "load_text gives"
         raise CheckpointError(
-            f"{path}: the model is {checkpoint!r:.60} of type {type(checkpoint).__name__}; expected a Checkpoint, such "
-            "as load_checkpoint or import_magenta gives"
+            f"{path}: the model is {checkpoint!r:.60} of type {type(checkpoint).__name__}; expected a {kind.__name__}, "
+            f"such as {such} (save_checkpoint keeps what draws, save_text what writes)"
         )
 
 
@@ -106,20 +134,48 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     """
     with _opened(path) as file:
         info, scales = _described(file, str(path))
-        tensors = {name: Tensor(file.get_tensor(name), scales[name]) for name in sorted(file.keys())}
-    checkpoint = Checkpoint(**info_values(info), tensors=tensors)
+        if not isinstance(info, CheckpointInfo):
+            raise other_kind(str(path), "text")
+        checkpoint = Checkpoint(**info_values(info), tensors=_tensors(file, scales))
     check_weights(checkpoint, str(path))
     return checkpoint
 
 
-def read_header(path: str | Path) -> CheckpointInfo:
+def load_text(path: str | Path) -> TextCheckpoint:
+    """Reads a file that ``save_text`` wrote, as ``load_checkpoint`` does.
+
+    Raises:
+        CheckpointError: as ``load_checkpoint``; UnsupportedModelError also for a model that draws.
+    """
+    with _opened(path) as file:
+        info, scales = _described(file, str(path))
+        if not isinstance(info, TextInfo):
+            raise other_kind(str(path), "sketch")
+        checkpoint = TextCheckpoint(**text_values(info), tensors=_tensors(file, scales))
+    check_weights(checkpoint, str(path))
+    return checkpoint
+
+
+def read_header(path: str | Path) -> CheckpointInfo | TextInfo:
     """What a file says about its model, without reading any weights.
 
     Raises:
-        CheckpointError: as ``load_checkpoint``, but for what only the weights show.
+        CheckpointError: as ``load_checkpoint`` and ``load_text``, but for what only the weights show.
     """
     with _opened(path) as file:
         return _described(file, str(path))[0]
+
+
+def other_kind(where: str, kind: str) -> UnsupportedModelError:
+    """The error for a model of this kind, ``text`` or ``sketch``, where the other is wanted."""
+    does, wanted = ("writes", "draws") if kind == "text" else ("draws", "writes")
+    return UnsupportedModelError(
+        f"{where}: a {kind} model, which {does}; expected one that {wanted}; call ls.{kind}({where!r}) for this one"
+    )
+
+
+def _tensors(file: Any, scales: Mapping[str, float]) -> dict[str, Tensor]:
+    return {name: Tensor(file.get_tensor(name), scales[name]) for name in sorted(file.keys())}
 
 
 def _check_header(path: Path) -> None:
@@ -150,8 +206,26 @@ def _opened(path: str | Path) -> Iterator[Any]:
         raise CheckpointError(f"{path}: cannot be read: {reason}; {hint}") from err
 
 
-def _described(file: Any, where: str) -> tuple[CheckpointInfo, Mapping[str, float]]:
+def _described(file: Any, where: str) -> tuple[CheckpointInfo | TextInfo, Mapping[str, float]]:
     """The checked fields and scales of an opened file, whose shapes and types are checked against them."""
+    values, get = _metadata(file, where)
+    slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+    shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
+    info: CheckpointInfo | TextInfo
+    if str(values.get("architecture")).startswith("text_"):
+        info = text_from(values, where)
+        check_text_shapes(info, shapes, where)
+    else:
+        info = info_from(values, where)
+        check_shapes(info, shapes, where)
+    scales = get.table("scales")
+    dtypes = {name: part.get_dtype() for name, part in slices.items()}
+    check_storage({name: _DTYPES.get(dtype, dtype) for name, dtype in dtypes.items()}, scales, where)
+    return info, {name: float(scales[name]) for name in slices}
+
+
+def _metadata(file: Any, where: str) -> tuple[dict[str, Any], Fields]:
+    """The JSON object of an opened file, of a version that can be read."""
     text = (file.metadata() or {}).get(_KEY)
     if text is None:
         raise CheckpointError(f"{where}: safetensors, but not of livesketch: its metadata has no {_KEY!r}")
@@ -162,10 +236,4 @@ def _described(file: Any, where: str) -> tuple[CheckpointInfo, Mapping[str, floa
     version = get.whole("format", 1, 10**9)
     if version > FORMAT:
         raise UnsupportedModelError(f"{where}: format {version}; this version reads {FORMAT}; try a newer livesketch")
-    info = info_from(values, where)
-    slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-    check_shapes(info, {name: tuple(part.get_shape()) for name, part in slices.items()}, where)
-    scales = get.table("scales")
-    dtypes = {name: part.get_dtype() for name, part in slices.items()}
-    check_storage({name: _DTYPES.get(dtype, dtype) for name, dtype in dtypes.items()}, scales, where)
-    return info, {name: float(scales[name]) for name in slices}
+    return values, get

@@ -7,9 +7,10 @@ from typing import Any, Final
 import numpy as np
 
 from ..errors import CheckpointError, UnsupportedModelError
-from .cells import CELLS, CellSizes, Shape, cell_shapes, sizes_of
+from .cells import CELLS, CellSizes, Shape, model_shapes, sizes_of
 from .fields import Fields, is_number
 from .model import Checkpoint, CheckpointInfo
+from .text_model import TextCheckpoint
 
 MAX_WEIGHT: Final = 1e6
 """Largest weight: with more, sums of them leave float32."""
@@ -89,20 +90,10 @@ def shapes_of(
     ``encoder`` is the size of a VAE's encoder, each direction; ``decoder`` may be left out for cells whose size
     ``info.hidden`` says.
     """
-    decoder = decoder or CellSizes(info.cell, info.hidden)
-    head, condition = 3 + 6 * info.mixtures, info.z_size + info.label_size
-    shapes = cell_shapes("decoder", decoder, 5 + condition)
-    shapes |= {"head.w": (info.hidden, head), "head.b": (head,)}
-    if condition:
-        shapes |= {"start.w": (condition, 2 * decoder.state), "start.b": (2 * decoder.state,)}
-    if info.label_size:
-        shapes["label.w"] = (len(info.labels), info.label_size)
-    if encoder is not None:
-        for way in ("encoder.forward", "encoder.backward"):
-            shapes |= cell_shapes(way, encoder, 5)
-        for part in ("mu", "sigma"):
-            shapes |= {f"{part}.w": (2 * encoder.units, info.z_size), f"{part}.b": (info.z_size,)}
-    return shapes
+    return model_shapes(
+        decoder or CellSizes(info.cell, info.hidden), encoder,
+        mixtures=info.mixtures, z_size=info.z_size, labels=len(info.labels), label_size=info.label_size,
+    )  # fmt: skip
 
 
 def _sizes(prefix: str, cell: str, came: Mapping[str, Shape], where: str) -> CellSizes:
@@ -130,7 +121,15 @@ def check_shapes(info: CheckpointInfo, came: Mapping[str, Shape], where: str) ->
     decoder = CellSizes(info.cell, info.hidden)
     if info.cell == "hyper":
         decoder = replace(_sizes("decoder", info.cell, came, where), units=info.hidden)
-    expected = shapes_of(info, encoder, decoder)
+    compare_shapes(shapes_of(info, encoder, decoder), came, where, info.architecture)
+
+
+def compare_shapes(expected: Mapping[str, Shape], came: Mapping[str, Shape], where: str, architecture: str) -> None:
+    """Compares the shapes in a file with those expected of an architecture.
+
+    Raises:
+        CheckpointError: a tensor is missing, unknown, or of another shape.
+    """
     for name, shape in expected.items():
         if came.get(name) != shape:
             found = f"has shape {came[name]}" if name in came else "is missing"
@@ -140,8 +139,8 @@ def check_shapes(info: CheckpointInfo, came: Mapping[str, Shape], where: str) ->
     unknown = sorted(set(came) - set(expected))
     if unknown:
         raise CheckpointError(
-            f"{where}: unknown tensors {', '.join(unknown[:5])[:200]}; a {info.architecture} of this kind has "
-            f"{', '.join(expected)}"
+            f"{where}: unknown tensors {', '.join(unknown[:5])[:200]}; a {architecture} of this kind has "
+            f"{', '.join(expected)[:500]}"
         )
 
 
@@ -161,7 +160,7 @@ def check_storage(dtypes: Mapping[str, str], scales: Mapping[str, Any], where: s
             )
 
 
-def check_weights(checkpoint: Checkpoint, where: str) -> None:
+def check_weights(checkpoint: Checkpoint | TextCheckpoint, where: str) -> None:
     """Checks that every weight is finite and within ±``MAX_WEIGHT``.
 
     Raises:

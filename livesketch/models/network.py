@@ -19,21 +19,18 @@ How the weights begin, with magenta's own words:
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..errors import CheckpointError, ControlError
-from .cells import CELLS, CellSizes, Shape, cell_shapes
+from ..errors import ControlError
+from .cells import CELLS, CellSizes, Shape, model_shapes
 from .recurrence import Inputs, run_plain, times
 from .recurrence_fast import run_fast
-
-ROW: Final = 5
-"""Numbers of a stroke-5 row."""
+from .weights import NamedWeights
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +89,6 @@ class NetworkSpec:
             raise ControlError(f"{name} {value!r}: expected a whole number, {least} or more")
 
     @property
-    def condition(self) -> int:
-        """Length of the vector beside every input."""
-        return self.z_size + self.label_size
-
-    @property
     def decoder_sizes(self) -> CellSizes:
         """The decoder's cell."""
         return self._sizes(self.cell, self.hidden)
@@ -110,24 +102,14 @@ class NetworkSpec:
         return CellSizes(cell, units, *((self.hyper_units, self.embedding) if cell == "hyper" else (0, 0)))
 
     def shapes(self) -> dict[str, Shape]:
-        """The tensors by checkpoint name, as ``checks.shapes_of`` lists them."""
-        head = 3 + 6 * self.mixtures
-        shapes = cell_shapes("decoder", self.decoder_sizes, ROW + self.condition)
-        shapes |= {"head.w": (self.hidden, head), "head.b": (head,)}
-        if self.condition:
-            state = 2 * self.decoder_sizes.state
-            shapes |= {"start.w": (self.condition, state), "start.b": (state,)}
-        if self.labels:
-            shapes["label.w"] = (self.labels, self.label_size)
-        if self.z_size:
-            for way in ("encoder.forward", "encoder.backward"):
-                shapes |= cell_shapes(way, self.encoder_sizes, ROW)
-            for part in ("mu", "sigma"):
-                shapes |= {f"{part}.w": (2 * self.encoder_hidden, self.z_size), f"{part}.b": (self.z_size,)}
-        return shapes
+        """The tensors by checkpoint name."""
+        return model_shapes(
+            self.decoder_sizes, self.encoder_sizes if self.z_size else None,
+            mixtures=self.mixtures, z_size=self.z_size, labels=self.labels, label_size=self.label_size,
+        )  # fmt: skip
 
 
-class SketchRNN(nn.Module):
+class SketchRNN(NamedWeights):
     """Encoder and decoder; all sequences are time-major.
 
     Parameters have the layout of checkpoints: row vectors x @ W, gates i, j, f, o, no forget bias.
@@ -138,46 +120,12 @@ class SketchRNN(nn.Module):
     """
 
     def __init__(self, spec: NetworkSpec, *, fast: bool = True) -> None:
-        super().__init__()
+        super().__init__(spec.shapes(), str(spec))
         self.spec, self.fast = spec, fast
-        self._weights = nn.ParameterDict(
-            {_key(name): nn.Parameter(torch.empty(shape)) for name, shape in spec.shapes().items()}
-        )
-        self.reset()
 
-    def tensors(self) -> dict[str, Tensor]:
-        """The parameters by checkpoint tensor name."""
-        return {_name(key): value for key, value in self._weights.items()}
-
-    @torch.no_grad()
-    def reset(self) -> None:
-        """Random weights as the module's docstring says, from PyTorch's generator."""
-        for name, value in self.tensors().items():
-            _begin(name, value)
-
-    @torch.no_grad()
-    def load(self, tensors: Mapping[str, Any]) -> None:
-        """Takes weights by checkpoint tensor name, tensors or arrays; on an error none is taken.
-
-        Raises:
-            CheckpointError: one is missing, unknown or of another shape.
-        """
-        own = self.tensors()
-        unknown = sorted(set(tensors) ^ set(own))
-        if unknown:
-            raise CheckpointError(
-                f"weights {', '.join(unknown[:5])} are missing or unknown; expected those of {self.spec}; "
-                "is this a model of another kind?"
-            )
-        came = {name: torch.as_tensor(value) for name, value in tensors.items()}
-        for name, value in own.items():
-            if came[name].shape != value.shape:
-                raise CheckpointError(
-                    f"weights {name} have shape {tuple(came[name].shape)}; expected {tuple(value.shape)}; "
-                    "is this a model of another size?"
-                )
-        for name, value in own.items():
-            value.copy_(came[name])
+    def begin(self, name: str, value: Tensor) -> None:
+        """See the module's docstring."""
+        _begin(name, value)
 
     def encode(self, rows: Tensor, lengths: Tensor, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
         """The posterior's mu and sigma_hat, each (B, z_size) float32; sigma is exp(sigma_hat / 2).
@@ -252,15 +200,6 @@ def _mask(shape: tuple[int, int, int], dropped: float, device: torch.device) -> 
     bits = words.view(torch.int16)[:count].view(shape)
     least = round(dropped * 65536)
     return (bits >= least - 32768).float().mul_(65536 / (65536 - least))
-
-
-def _key(name: str) -> str:
-    """A name that PyTorch takes for a parameter: without dots."""
-    return name.replace(".", "/")
-
-
-def _name(key: str) -> str:
-    return key.replace("/", ".")
 
 
 _GAMMA: Final = 0.1

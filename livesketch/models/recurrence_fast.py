@@ -23,7 +23,7 @@ from .recurrence import LOOPS, Inputs, Product, Weights, times
 def run_fast(cell: str, w: Weights, inputs: Inputs, state: Tensor, mask: Tensor | None, forget_bias: float) -> Tensor:
     """What ``run_plain`` gives."""
     if cell == "lstm" and inputs.rows.is_cuda and mask is None:
-        return _cudnn(w, inputs, state, forget_bias)
+        return torch_lstm(w, inputs, state, forget_bias)[0]
     if cell != "lstm" or inputs.rows.is_cuda:
         return LOOPS[cell](w, inputs, state, mask, forget_bias, gathered_product)
     c, h = state.chunk(2, 1)
@@ -43,10 +43,10 @@ def _with_forget(b: Tensor, forget_bias: float) -> Tensor:
     return b + added
 
 
-def _cudnn(w: Weights, inputs: Inputs, state: Tensor, forget_bias: float) -> Tensor:
-    """PyTorch's LSTM, which is cuDNN's on a GPU; its gates come in the order i, f, j, o, its matrices transposed.
+def torch_lstm(w: Weights, inputs: Inputs, state: Tensor, forget_bias: float) -> tuple[Tensor, Tensor]:
+    """PyTorch's own LSTM, of ``inputs.dtype`` all through: the h of every step (T, B, H), and the state behind them.
 
-    Tested on the CPU, where ``torch.lstm`` takes the same arguments; it has not been run on a GPU.
+    Its gates come in the order i, f, j, o, its matrices transposed. On a GPU it is cuDNN's, which has not been run.
     """
     dtype = inputs.dtype
     c, h = (part[None].to(dtype) for part in state.chunk(2, 1))
@@ -54,8 +54,9 @@ def _cudnn(w: Weights, inputs: Inputs, state: Tensor, forget_bias: float) -> Ten
     weights = [_reordered(w["w_x"]).t(), _reordered(w["w_h"]).t(), b, torch.zeros_like(b)]
     weights = [value.to(dtype).contiguous() for value in weights]
     given, training = inputs.joined().to(dtype), torch.is_grad_enabled()  # cuDNN keeps what backward needs if told so
-    out: Tensor = torch.lstm(given, [h.contiguous(), c.contiguous()], weights, True, 1, 0.0, training, False, False)[0]
-    return out
+    begin = [h.contiguous(), c.contiguous()]
+    out, h, c = torch.lstm(given, begin, weights, True, 1, 0.0, training, False, False)
+    return out, torch.cat([c[0], h[0]], 1)
 
 
 def _reordered(value: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """What is drawn as an SVG file on a page of real size, for plotters and for looking at."""
 
 import errno
+import json
 import math
 import os
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ControlError, OutputError
-from ..events import Cue, Event, PenAction
+from ..events import Asked, Cue, Event, PenAction
 from ..files import permissions, replacing
 from ..paper import Page, Sketch, check_color, make_page, page_svg
 from ..strokes import PolylineBuilder
@@ -32,6 +33,9 @@ class _Voice(Progress):
         super().__init__()
         self.layer = layer
         self.builder = PolylineBuilder()
+        self.play: _Play | None = None
+        self.stage: dict[str, str] = {}
+        self.asked: dict[str, str] = {}
 
 
 @dataclass(slots=True)
@@ -39,16 +43,18 @@ class _Play:
     """What the metadata say about a play: enough to draw it again."""
 
     stage: dict[str, str]
+    asked: dict[str, str] = field(default_factory=dict)
+    """What the stream was asked for beyond its name."""
     first: dict[int, int] = field(default_factory=dict)
     """Of each voice the number of the first drawing seen."""
 
     def about(self) -> dict[str, str]:
-        voices = sorted(self.first)
+        said, voices = self.stage | self.asked, sorted(self.first)
         if not voices:
-            return self.stage
+            return said
         run = len(voices) > 1 and voices == list(range(voices[0], voices[-1] + 1))
         drawings = [self.first[voice] for voice in voices]
-        return self.stage | {
+        return said | {
             "voice": f"{voices[0]}-{voices[-1]}" if run else " ".join(map(str, voices)),
             "drawing": " ".join(map(str, drawings if len(set(drawings)) > 1 else drawings[:1])),
         }
@@ -64,7 +70,8 @@ class SvgOutput:
     each play's model, seed, first temperature, voices and first drawing numbers; on nothing else.
 
     The metadata hold those for each play: ``voice`` is one number, a list (``0 2``) or a range (``0-3``); ``drawing``
-    the number of the first drawing, or a list of one for each voice where they differ.
+    the number of the first drawing, or a list of one for each voice where they differ. ``label`` and ``z`` are there
+    where the stream was asked for them when a drawing began; a change is another play.
 
     ``errors`` counts points that are no places on any paper (left out) and saves that failed during the performance;
     ``last_error`` says why in words. A failing save in ``close`` raises OutputError, and ``close`` can be tried again.
@@ -84,7 +91,7 @@ class SvgOutput:
         self._voices: dict[tuple[str, int], _Voice] = {}
         self._drawings: list[tuple[int, PolylineBuilder]] = []
         self._plays: list[_Play] = []
-        self._playing: dict[str, _Play] = {}
+        self._playing: dict[str, dict[str, str]] = {}
         self._changed = False
         self._ended = False
         self._saved: float | None = None
@@ -102,11 +109,9 @@ class SvgOutput:
             play["temperature"] = repr(float(stage.temperature))
         if stage.convention is not None:
             play["convention"] = stage.convention
-        known = next((known for known in self._plays if known.stage == play), None)
-        if known is None:
-            known = _Play(play)
-            self._plays.append(known)
-        self._playing[name] = known
+        if all(known.stage != play for known in self._plays):
+            self._plays.append(_Play(play))
+        self._playing[name] = play
         self._changed = True
 
     def send(self, event: Event) -> None:
@@ -146,15 +151,34 @@ class SvgOutput:
         voice = self._voices.get(key)
         if voice is None:
             voice = self._voices[key] = _Voice(len(self._voices))
-        if voice.begins(action):
+        begins = voice.begins(action)
+        if begins:
             voice.builder = PolylineBuilder()
             self._drawings.append((voice.layer, voice.builder))
-        if action.name in self._playing:
-            self._playing[action.name].first.setdefault(key[1], int(action.drawing))
+            voice.asked = {} if action.asked is None else _written(action.asked)
+        stage = self._playing.get(action.name)
+        if stage is not None and (begins or stage != voice.stage):
+            voice.stage = stage
+            self._note(voice, stage, action)
         if action.last:
             self._end(action)
         voice.builder.add(drawable(action))
         self._changed = True
+
+    def _note(self, voice: _Voice, stage: dict[str, str], action: PenAction) -> None:
+        """The play that a drawing belongs to: the voice's own as long as it is asked for the same, else another."""
+        play, number = voice.play, int(action.voice)
+        if play is not None and (play.stage, play.asked) == (stage, voice.asked):
+            return
+        for play in self._plays:
+            fits = not play.first or (play.asked == voice.asked and number not in play.first)
+            if play.stage == stage and fits:
+                break
+        else:
+            play = _Play(stage)
+            self._plays.append(play)
+        play.asked, voice.play = voice.asked, play
+        play.first[number] = int(action.drawing)
 
     def _end(self, event: PenAction | Cue) -> None:
         self._ended = True
@@ -200,6 +224,14 @@ def svg(
         raise ControlError(f"color {color!r:.60}: expected a name, or a list of at least one; try color='black'")
     colors = [check_color(name) for name in names]
     return SvgOutput(path, sheet, colors)
+
+
+def _written(asked: Asked) -> dict[str, str]:
+    """As attributes: a label as it is, shares and numbers as JSON, which Python reads too."""
+    return {
+        key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        for key, value in asked.values().items()
+    }
 
 
 def _print(page: bytes) -> None:

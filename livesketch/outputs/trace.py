@@ -2,8 +2,9 @@
 
 The first line is the header ``{"trace": 1, "name": ..., "voices": ..., "stage_units": ..., "model": ..., ...}``; each
 further ``open`` writes one more. Then come ``{"event": "pen", ...}``, ``{"event": "token", ...}`` and
-``{"event": "cue", ...}`` with all the fields of the event, ``pen`` as ``"down"``, ``"up"`` or ``"end"``. Readers pass
-over keys and events that they do not know.
+``{"event": "cue", ...}`` with all the fields of the event, ``pen`` as ``"down"``, ``"up"`` or ``"end"``. The first
+action of a drawing has ``asked`` where its stream was asked for more than its name says: ``label``, a name or shares by
+name, and ``z``, a list. Readers pass over keys and events that they do not know.
 """
 
 import json
@@ -81,6 +82,8 @@ class TraceOutput:
             record = {"event": kind} | {key: getattr(taken, key) for key in _FIELDS[type(event)]}
             if isinstance(event, PenAction):
                 record["pen"] = Pen(event.pen).name.lower()
+                asked = record.pop("asked")
+                record |= {} if asked is None else {"asked": asked.values()}
             elif isinstance(event, Cue):
                 record["x"], record["y"] = float(event.x), float(event.y)
         except (TypeError, ValueError, OverflowError) as error:

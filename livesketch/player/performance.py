@@ -10,11 +10,10 @@ from ..errors import ControlError
 from ..events import PenAction
 from ..outputs.base import Output
 from ..streams.drawing import Drawing
-from ..streams.sketch import SketchStream
 from ..values import whole
 from .clock import Clock, LiveClock, OfflineClock
 from .desk import Desk
-from .players import Playable, Player, Then, checked_rate, is_among, stage_of
+from .players import Drawable, Playable, Player, Then, checked_rate, is_among, stage_of
 
 _players: Final[dict[str, Player]] = {}
 _changing = threading.RLock()
@@ -34,8 +33,9 @@ def play(
     """Plays a stream in the background and returns at once.
 
     Args:
-        stream: ``livesketch.sketch(...)``, ``livesketch.voices(...)``, or an object of yours with ``events()`` and what
-            else ``livesketch.player.players.Playable`` lists.
+        stream: ``livesketch.sketch(...)``, ``livesketch.voices(...)``, ``livesketch.handwrite(...)``, or an object of
+            yours with ``events()`` and what else ``livesketch.player.players.Playable`` lists. One that is over stops
+            its player.
         to: the outputs; left out where a player of this name plays, its outputs are kept.
         rate: steps per second, above 0 up to 10,000; live as ``.rate``.
         name: the performance's name, in OSC addresses too. A player of the same name gives way: pen up first, outputs
@@ -106,17 +106,18 @@ def hush() -> None:
         player.stop()
 
 
-def draw(stream: SketchStream, to: Sequence[Output] | Output = (), n: int = 1) -> list[Drawing]:
+def draw(stream: Drawable, to: Sequence[Output] | Output = (), n: int = 1) -> list[Drawing]:
     """Draws n drawings offline, as fast as it can, to the outputs; closes them and returns the drawings.
 
-    The first one is the rest of the stream's present drawing. An interruption leaves the files complete.
+    The first one is the rest of the stream's present drawing. Handwriting gives as many as its text has, where that is
+    fewer. An interruption leaves the files complete.
 
     Raises:
         ControlError: n below 1.
         OutputError: an output that cannot be opened or written.
     """
     n = whole("drawings", n, 1, 10**9)
-    if not isinstance(stream, SketchStream):
+    if not isinstance(stream, Drawable):
         raise ControlError(f"{stream!r:.80} cannot be drawn offline; expected one stream, such as ls.sketch('cat')")
     desk = Desk(stream.name, _outputs(to, None) if to else ())
     clock, never = OfflineClock(), threading.Event()
@@ -129,6 +130,8 @@ def draw(stream: SketchStream, to: Sequence[Output] | Output = (), n: int = 1) -
                 _send(desk, action, clock, never)
             for action in drawing:
                 _send(desk, action, clock, never)
+            if not drawing.actions:  # the stream is over
+                break
             done.append(drawing)
     finally:
         desk.finish(clock.now(), "hush")

@@ -9,8 +9,8 @@ from typing import Final, Literal, Protocol, Self, TypeAlias, runtime_checkable
 
 from ..errors import ControlError
 from ..events import CueKind, Event, PenAction
-from ..models.checkpoint import Checkpoint
 from ..outputs.base import Output, Stage
+from ..streams.drawing import Drawing
 from ..values import real
 from .clock import Clock
 from .desk import Desk
@@ -31,20 +31,30 @@ _LOG: Final = logging.getLogger("livesketch")
 
 @runtime_checkable
 class Playable(Protocol):
-    """What a player runs: a sketch stream, many voices, or anything of yours that says the same about itself."""
+    """What a player runs: a stream, many voices, handwriting, or anything of yours that says the same about itself.
+
+    Behind its last event ``events`` raises StopIteration, as ``next`` does: its player then stops.
+    """
 
     @property
     def name(self) -> str: ...  # noqa: D102 - the event's name where none is given
     @property
     def seed(self) -> int: ...  # noqa: D102 - what draws it again
     @property
-    def temperature(self) -> float: ...  # noqa: D102 - at the start
+    def temperature(self) -> float | None: ...  # noqa: D102 - at the start; None where there is none
     @property
-    def convention(self) -> str: ...  # noqa: D102 - likewise
+    def convention(self) -> str | None: ...  # noqa: D102 - likewise
     @property
-    def checkpoint(self) -> Checkpoint: ...  # noqa: D102 - the model
+    def stage_units(self) -> float: ...  # noqa: D102 - data units across the stage; 1.0 where nothing is drawn
 
     def events(self) -> Sequence[Event]: ...  # noqa: D102 - one step's: of every voice, and what a human drew since
+
+
+@runtime_checkable
+class Drawable(Playable, Protocol):
+    """What ``draw`` draws: one voice, drawing by drawing."""
+
+    def drawing(self) -> Drawing: ...  # noqa: D102 - the rest of the present one, or the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +81,7 @@ def stage_of(stream: Playable) -> Stage:
     """
     if not isinstance(stream, Playable):
         raise ControlError(f"{stream!r:.80} is no stream; expected such as ls.sketch('cat') or ls.voices('cat', 8)")
-    return Stage(stream.name, stream.seed, stream.checkpoint.stage_units, stream.temperature, stream.convention)
+    return Stage(stream.name, stream.seed, stream.stage_units, stream.temperature, stream.convention)
 
 
 class Player:
@@ -226,7 +236,11 @@ class Player:
         due = self._wait(self._sent, rate)
         while due is not None:
             due += self._lateness(self._clock.now() - due)
-            for event in self.stream.events():
+            try:
+                events = self.stream.events()
+            except StopIteration:
+                return
+            for event in events:
                 if event.voice not in self._done:
                     self._desk.send(event, due)
                     self._count(event)

@@ -4,14 +4,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ControlError
-from ..latents import USE_Z, Floats, latent, latents, normals
-from ..models.catalogue import nearest, spelled
+from ..events import Asked
+from ..latents import USE_Z, Z_LIMIT, Floats, latent, latents, normals
+from ..models.catalogue import SHOWN, listed, nearest, spelled
 from ..models.checkpoint import Checkpoint
 from ..values import real
 
@@ -19,6 +20,9 @@ Label: TypeAlias = str | Mapping[str, float]
 """A label, or a mix of labels with their shares."""
 Mix: TypeAlias = tuple[tuple[str, float], ...]
 """Labels with their shares, which sum to 1; empty for a model without labels."""
+
+_SHARE_LIMIT: Final = 1e6
+"""Of a label in a mix, as it is given."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +37,13 @@ class Condition:
     def of(self, some: Sequence[int]) -> "Condition":
         """That of some of the voices."""
         return Condition(tuple(self.mixes[k] for k in some), None if self.z is None else self.z[some])
+
+
+def asked_of(condition: Condition, k: int, name: str) -> Asked | None:
+    """What voice k was asked for beyond what its stream's name says."""
+    mix, z = condition.mixes[k], () if condition.z is None else tuple(condition.z[k].tolist())
+    label = () if mix == ((name, 1.0),) else mix
+    return Asked(label, z) if label or z else None
 
 
 def draws_z(checkpoint: Checkpoint) -> bool:
@@ -86,15 +97,21 @@ def label_mix(checkpoint: Checkpoint, label: Any) -> Mix:
     """
     shares = label.items() if isinstance(label, Mapping) else [(label, 1.0)]
     mix: dict[str, float] = {}
-    wanted = "shares as finite numbers that sum to more than 0, as in {'cat': 0.7, 'pig': 0.3}"
+    wanted = f"shares within ±{_SHARE_LIMIT:g} that sum to more than 0, as in {{'cat': 0.7, 'pig': 0.3}}"
     for asked, share in shares:
         name, number = _label(checkpoint, asked), real(f"share of {asked!r:.40}", share, wanted)
-        if not abs(number) <= 1e6:
+        if not abs(number) <= _SHARE_LIMIT:
             raise ControlError(f"share of {asked!r:.40} {share!r}: expected {wanted}")
         mix[name] = mix.get(name, 0.0) + number
     total = math.fsum(mix.values())
     if total <= 1e-6:
         raise ControlError(f"label {label!r:.80}: the shares sum to {total:g}; expected {wanted}")
+    for name, share in mix.items():
+        if abs(share) > Z_LIMIT * total:  # as far out as no latent may be
+            raise ControlError(
+                f"label {label!r:.80}: the share of {name!r} is {share / total:g} times the sum; expected at most "
+                f"{Z_LIMIT:g} times; give shares that cancel less"
+            )
     return tuple((name, share / total) for name, share in mix.items() if share)
 
 
@@ -106,9 +123,9 @@ def _label(checkpoint: Checkpoint, asked: Any) -> str:
         )
     found = spelled(asked, labels) if isinstance(asked, str) else None
     if found is None:
-        listed = ", ".join(labels[:12]) + (f", ... {len(labels)} in all (.labels)" if len(labels) > 12 else "")
+        more = " (.labels)" if len(labels) > SHOWN else ""
         near = nearest(asked[:80], labels) if isinstance(asked, str) else ""
-        raise ControlError(f"label {asked!r:.60}: expected one of {listed}{near}")
+        raise ControlError(f"label {asked!r:.60}: expected one of {listed(labels)}{more}{near}")
     return found
 
 

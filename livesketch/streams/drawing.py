@@ -1,20 +1,9 @@
 """One drawing of a stream, as it is being drawn."""
 
 from collections.abc import Iterator
-from typing import Protocol
 
 from ..events import PenAction
-
-
-class ActionSource(Protocol):
-    """What a drawing is pulled from."""
-
-    @property
-    def actions(self) -> list[PenAction]:
-        """The present drawing's actions so far; a new list for each drawing."""
-
-    def __next__(self) -> PenAction:
-        """The next action."""
+from .trail import Trail
 
 
 class Drawing:
@@ -25,10 +14,9 @@ class Drawing:
     that draws itself to its end.
     """
 
-    def __init__(self, source: ActionSource) -> None:
-        self._source = source
-        trail = source.actions
-        self._actions = None if not trail or trail[-1].last else trail
+    def __init__(self, source: Iterator[PenAction], trail: Trail) -> None:
+        self._source, self._trail = source, trail
+        self._actions = None if trail.present() is None else trail.actions
 
     @property
     def actions(self) -> list[PenAction]:
@@ -41,9 +29,9 @@ class Drawing:
     def __next__(self) -> PenAction:
         if self._actions is None:
             action = next(self._source)
-            self._actions = self._source.actions
+            self._actions = self._trail.actions
             return action
-        if self.finished or self._source.actions is not self._actions:
+        if self.finished or self._trail.actions is not self._actions:
             raise StopIteration
         return next(self._source)
 

@@ -68,6 +68,11 @@ class ModelStream:
         return self._checkpoint
 
     @property
+    def stage_units(self) -> float:
+        """Data units across the stage."""
+        return self._checkpoint.stage_units
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """What ``label`` can be; empty where the model draws one thing."""
         return self._checkpoint.labels

@@ -2,15 +2,14 @@
 
 import math
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import sampling
-from ..backends.protocol import Snapshot
 from ..controls import Controls
 from ..errors import ControlError, StrokesError
 from ..events import Pen, PenAction, Source
@@ -20,30 +19,16 @@ from ..models.checkpoint import Checkpoint
 from ..sampling import Convention
 from ..strokes import rows_of
 from ..values import whole
-from .condition import Condition, Label, given_z, label_mix, label_said, vectors_of
+from .condition import Label, given_z, label_mix, label_said, vectors_of
 from .drawing import Drawing
 from .given import Strokes, Units, are_polylines, data_rows
 from .likelihood import LogProb, log_prob
 from .model_stream import ModelStream
+from .records import pen_action
+from .trail import StreamSnapshot, Trail
 
 if TYPE_CHECKING:
     from .guess import Guess, Guesser
-
-PENS = (Pen.DOWN, Pen.UP, Pen.END)
-
-
-@dataclass(frozen=True, slots=True)
-class StreamSnapshot:
-    """Everything that decides what a stream draws next, but for the temperature and its convention."""
-
-    origin: tuple[object, ...]
-    """Model, name, seed, voice and backend of the stream it was taken of: only there it can be put back."""
-    batch: Snapshot
-    condition: Condition
-    """The label and the latent."""
-    trail: tuple[PenAction, ...]
-    fed: tuple[PenAction, ...]
-    """Rows that no player has sent yet."""
 
 
 class SketchStream(ModelStream):
@@ -59,15 +44,14 @@ class SketchStream(ModelStream):
     (0, True)
     """
 
-    __slots__ = ("_fed", "_guesser", "_trail", "_voice")
+    __slots__ = ("_guesser", "_trail", "_voice")
 
     def __init__(
         self, checkpoint: Checkpoint, label: str | None, controls: Controls, seed: int, backend: str, voice: int
     ) -> None:
         self._voice = whole("voice", voice, 0, 2**32 - 1)
         super().__init__(checkpoint, label, controls, seed, backend, range(self._voice, self._voice + 1))
-        self._trail: list[PenAction] = []
-        self._fed: list[PenAction] = []
+        self._trail = Trail()
         self._guesser: Guesser | None = None
 
     def __repr__(self) -> str:
@@ -120,31 +104,20 @@ class SketchStream(ModelStream):
         """One decoder step."""
         with self._lock:
             action = self._action(self._records()[0], "model")
-            self._remember(action)
-            self._fed.clear()
+            self._trail.add(action)
+            self._trail.unsent.clear()
             self._taken = self._batch.steps  # the last: what breaks this off before leaves the action due
             return action
 
     def events(self) -> list[PenAction]:
         """What a player sends for one step: rows fed since the last step of this drawing, then one new action."""
         with self._lock:
-            fed = self._fed.copy()
-            return [*fed, next(self)]
+            unsent = self._trail.unsent.copy()
+            return [*unsent, next(self)]
 
     def _action(self, record: Any, source: Source) -> PenAction:
-        drawing, step, x, y, dx, dy, _, pen, ink, last, ended = record.item()
-        units = self._checkpoint.stage_units
-        return PenAction(
-            0.0, self.name, self._voice, drawing, step, 0.5 + x / units, 0.5 + y / units, dx, dy,
-            ink, PENS[pen], last, ended, source,
-        )  # fmt: skip
-
-    def _remember(self, action: PenAction) -> None:
-        if self._trail and (self._trail[-1].drawing, self._trail[-1].step) == (action.drawing, action.step):
-            return  # Ctrl-C came after it was remembered and before it was handed out
-        if not action.step:
-            self._trail = []  # a new list: whoever holds the old one has the old drawing, whole
-        self._trail.append(action)
+        condition = self._conditioned or self._wanted
+        return pen_action(record, self.name, self._voice, self._checkpoint.stage_units, condition, source=source)
 
     def take(self, n: int) -> list[PenAction]:
         """The next n actions."""
@@ -152,12 +125,13 @@ class SketchStream(ModelStream):
 
     def drawing(self) -> Drawing:
         """An iterator over the rest of this drawing, or over the next where this is over; Jupyter shows it."""
-        return Drawing(self)
+        return Drawing(self, self._trail)
 
     @property
     def actions(self) -> list[PenAction]:
-        """The present drawing's actions so far, drawn and fed; a new list for each drawing."""
-        return self._trail
+        """The present drawing's actions so far, drawn and fed, one that Ctrl-C kept from being handed out included."""
+        with self._lock:
+            return self._trail.having(self._due())
 
     def restart(self) -> Self:
         """Back to step 0 of the same drawing: the same seed draws it again."""
@@ -171,8 +145,9 @@ class SketchStream(ModelStream):
         """Takes everything that decides what comes next, label and latent too, but for the temperature."""
         with self._lock:
             self._prepare()  # so that it holds the first state of the label and latent that it names
-            batch, wanted = self._batch.snapshot(), self._wanted
-            return StreamSnapshot(self._origin(), batch, wanted, tuple(self._trail), tuple(self._fed))
+            trail, due = self._trail, self._batch.actions.copy() if self._due() else None
+            drawn = tuple(trail.actions), tuple(trail.unsent)
+            return StreamSnapshot(self._origin(), self._batch.snapshot(), self._wanted, *drawn, due)
 
     def restore(self, snapshot: StreamSnapshot) -> Self:
         """Puts a snapshot back, with the label and latent of then: what followed it then follows it again.
@@ -191,16 +166,23 @@ class SketchStream(ModelStream):
             if not snapshot.batch.voices["step"][0]:
                 self._vectors[0] = math.nan  # the first state will be of the vector of then, not of the one in use
             self._batch.restore(snapshot.batch)
-            self._begin_trail([*snapshot.trail])
-            self._fed = [*snapshot.fed]
+            self._begin_trail(snapshot.trail, snapshot.unsent)
+            if snapshot.due is not None:
+                self._batch.actions[:] = snapshot.due
+                self._taken -= 1
             self._wanted, self._conditioned = snapshot.condition, None
         return self
 
     def _origin(self) -> tuple[object, ...]:
         return id(self._checkpoint), self.name, self._seed, self._voice, self.backend
 
-    def _begin_trail(self, actions: list[PenAction]) -> None:
-        self._trail, self._fed, self._taken = actions, [], self._batch.steps
+    def _begin_trail(self, actions: Iterable[PenAction], unsent: Iterable[PenAction] = ()) -> None:
+        self._trail.begin(actions, unsent)
+        self._taken = self._batch.steps
+
+    def _due(self) -> PenAction | None:
+        """An action that is drawn, but that Ctrl-C kept from being handed out; under the lock."""
+        return None if self._batch.steps == self._taken else self._action(self._batch.actions[0], "model")
 
     def feed(self, strokes: Strokes, *, units: Units = "data") -> list[PenAction]:
         """The human draws: the rows become the model's own past, and the next step goes on from there.
@@ -220,7 +202,7 @@ class SketchStream(ModelStream):
         rows = data_rows(self._checkpoint, strokes, units)
         with self._lock:
             self._keep_due()
-            before = self._trail[-1] if self._trail and not self._trail[-1].last else None
+            before = self._trail.present()
             begun = before.step + 1 if before else 0
             if before and before.pen is Pen.UP and are_polylines(strokes):
                 rows = np.concatenate([np.zeros((1, 3)), rows])
@@ -237,18 +219,14 @@ class SketchStream(ModelStream):
             except BaseException:  # Ctrl-C: all of it is fed, or nothing
                 self._batch.restore(snapshot)
                 raise
-            if begun:
-                self._trail.extend(actions)
-            else:
-                self._trail = [*actions]
-            self._fed = [*self._fed, *actions]
+            self._trail.feed(actions)
             return actions
 
     def _keep_due(self) -> None:
         """Puts an action that is drawn, but that Ctrl-C kept from being delivered, before what a player sends next."""
-        if self._batch.steps != self._taken:
-            self._fed = [*self._fed, self._action(self._batch.actions[0], "model")]
-            self._remember(self._fed[-1])
+        due = self._due()
+        if due is not None:
+            self._trail.keep(due)
             self._taken = self._batch.steps
 
     def log_prob(self, strokes: Strokes, *, units: Units = "data") -> LogProb:
@@ -285,12 +263,7 @@ class SketchStream(ModelStream):
         from .guess import Guesser  # noqa: PLC0415 - few streams guess
 
         wanted = None if n is None else whole("n", n, 1, 10**6)
-        if strokes is None:
-            with self._lock:
-                drawn = self._trail.copy()
-            rows = rows_of(drawn)
-        else:
-            rows = data_rows(self._checkpoint, strokes, units)
+        rows = rows_of(self) if strokes is None else data_rows(self._checkpoint, strokes, units)
         guesser = self._guesser or Guesser(self._backend, self._checkpoint)  # without the lock: what plays goes on
         self._guesser = guesser
         return guesser.guess(rows, self.encode, ended=ended)[:wanted]

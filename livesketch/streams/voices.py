@@ -15,16 +15,16 @@ from ..models.catalogue import open_model
 from ..models.checkpoint import Checkpoint
 from ..sampling import Convention
 from ..values import whole
-from .condition import Label, given_z, label_mixes, label_said
+from .condition import Condition, Label, given_z, label_mixes, label_said
 from .model_stream import ModelStream
-from .sketch import PENS
+from .records import pen_action
 
 
 class Actions(Sequence[PenAction]):
     """One step of n voices as arrays; indexing gives a voice's ``PenAction``."""
 
-    def __init__(self, records: NDArray[Any], name: str, units: float) -> None:
-        self._records, self._name, self._units = records, name, units
+    def __init__(self, records: NDArray[Any], name: str, units: float, condition: Condition) -> None:
+        self._records, self._name, self._units, self._condition = records, name, units, condition
 
     def __len__(self) -> int:
         return len(self._records)
@@ -36,12 +36,8 @@ class Actions(Sequence[PenAction]):
     def __getitem__(self, index: int | slice) -> PenAction | list[PenAction]:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
-        drawing, step, x, y, dx, dy, _, pen, ink, last, ended = self._records[index].item()
         voice = range(len(self))[index]
-        return PenAction(
-            0.0, self._name, voice, drawing, step, 0.5 + x / self._units, 0.5 + y / self._units, dx, dy,
-            ink, PENS[pen], last, ended, "model",
-        )  # fmt: skip
+        return pen_action(self._records[index], self._name, voice, self._units, self._condition, voice)
 
     @property
     def x(self) -> NDArray[np.float64]:
@@ -150,7 +146,9 @@ class SketchVoices(ModelStream):
     def step(self) -> Actions:
         """One backend call: one action of every voice."""
         with self._lock:
-            actions = Actions(self._records().copy(), self.name, self._checkpoint.stage_units)
+            records = self._records().copy()
+            condition = self._conditioned or self._wanted
+            actions = Actions(records, self.name, self._checkpoint.stage_units, condition)
             self._taken = self._batch.steps
             return actions
 

@@ -11,8 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-POOL = 40
-"""Batches that are sorted by length together: more waste less padding, fewer mix better."""
+from .groups import by_length, mixed
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,19 +95,11 @@ class Sketches:
 
     def groups(self, size: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
         """All drawings once, in groups of ``size`` of about equal length, in random order; the last may be smaller."""
-        order = rng.permutation(len(self))
-        found: list[NDArray[np.int64]] = []
-        for first in range(0, len(order), size * POOL):
-            part = order[first : first + size * POOL]
-            part = part[np.argsort(self.lengths[part], kind="stable")]
-            found += [rng.permutation(part[i : i + size]) for i in range(0, len(part), size)]
-        return [found[i] for i in rng.permutation(len(found))]
+        return mixed(self.lengths, size, rng)
 
     def by_length(self, size: int, ids: NDArray[np.int64] | None = None) -> list[NDArray[np.int64]]:
         """These drawings, or all, in groups of ``size``, the shortest first: for evaluation."""
-        chosen = np.arange(len(self)) if ids is None else ids
-        chosen = chosen[np.argsort(self.lengths[chosen], kind="stable")]
-        return [chosen[i : i + size] for i in range(0, len(chosen), size)]
+        return by_length(self.lengths, size, ids)
 
 
 def place_in(owner: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -1,17 +1,22 @@
 """From trained weights to a checkpoint that draws, with its model card beside it."""
 
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from ..files import replacing
 from ..models.checkpoint import Checkpoint, quantize, save_checkpoint
 from ..models.model import Tensor
 from ..models.network import NetworkSpec
+from .card import write_card
+
+
+def arrays(tensors: Mapping[str, torch.Tensor]) -> dict[str, NDArray[Any]]:
+    """Weights for a checkpoint."""
+    return {name: value.detach().cpu().numpy() for name, value in tensors.items()}
 
 
 def checkpoint_of(
@@ -57,35 +62,10 @@ def checkpoint_of(
     )
 
 
-_CARD = """# {name}
-
-| | |
-|---|---|
-| draws | {labels} |
-| architecture | {architecture} |
-| weights | int16 with one scale per tensor, {size:.2f} MB |
-| data | {data} |
-| licence of the weights | {licence} |
-| attribution | {attribution} |
-| trained | {step:,} steps of {batch} drawings, {epoch} whole epochs, {minutes:.0f} minutes on {device}, seed {seed} |
-| chosen | lowest validation L_R + kl_weight * max(L_KL, kl_tolerance), looked at every {every} steps |
-| scale factor | {scale:.3f} data units per model unit (standard deviation of all training offsets) |
-| stage | {stage:.0f} data units across (twice the reach that 95 % of the training drawings keep within) |
-| longest drawing | {longest} rows; longer ones were left out |
-{begun}{skipped}
-Losses, measured before the weights were made int16, matrices multiplied in {precision} (`livesketch eval` uses
+_EXPLAINED = """Losses, measured before the weights were made int16, matrices multiplied in {precision} (`livesketch eval` uses
 float32). Nats per step are the negative log density in model units over every row and one END per drawing.
-L_R is magenta's: the sum over a drawing divided by N_max = {n_max}, mean over drawings. L_KL is the mean over latent
-numbers and drawings, without the floor.
-
-| | |
-|---|---|
-{losses}
-
-Reproduce:
-
-    livesketch train sketch {sources} {options} -o {file}
-"""
+L_R is magenta's: the sum over a drawing divided by N_max = {longest}, mean over drawings. L_KL is the mean over latent
+numbers and drawings, without the floor."""
 
 
 def save_model(checkpoint: Checkpoint, facts: Mapping[str, Any], path: Path) -> None:
@@ -99,19 +79,14 @@ def save_model(checkpoint: Checkpoint, facts: Mapping[str, Any], path: Path) -> 
     z = f", latent vector of {checkpoint.z_size}" if checkpoint.z_size else ""
     label = f", label vector of {checkpoint.label_size}" if checkpoint.label_size else ""
     encoder = f", bidirectional {checkpoint.encoder_cell} encoder of {settings['encoder_hidden']} units" if z else ""
-    skipped = "".join(f"| left out | {line} |\n" for line in facts["skipped"][:20])
-    begun = f"| began from | the weights of {facts['began']} |\n" if facts.get("init") else ""
-    card = _CARD.format(
-        name=checkpoint.name, labels=", ".join(checkpoint.labels) or checkpoint.name,
-        architecture=f"{checkpoint.cell} decoder, {checkpoint.hidden} units, {checkpoint.mixtures} mixture components"
-        f"{z}{label}{encoder}",
-        size=path.stat().st_size / 1e6, data=checkpoint.data, licence=checkpoint.licence,
-        attribution=checkpoint.attribution, step=facts["step"], batch=settings["batch"], epoch=facts["epoch"],
-        minutes=facts["seconds"] / 60, device=facts["device"], seed=settings["seed"], every=settings["eval_every"],
-        scale=checkpoint.scale_factor, stage=checkpoint.stage_units, longest=facts["longest"], n_max=facts["longest"],
-        losses="\n".join(f"| {name} | {value:.4f} |" for name, value in checkpoint.losses.items()),
-        sources=facts["sources"], options=facts["options"], file=shlex.quote(path.name), skipped=skipped, begun=begun,
-        precision=facts["precision"],
+    cell = f"{checkpoint.cell} decoder, {checkpoint.hidden} units, {checkpoint.mixtures} mixture components"
+    more = [
+        ("scale factor", f"{checkpoint.scale_factor:.3f} data units per model unit (standard deviation of all training offsets)"),
+        ("stage", f"{checkpoint.stage_units:.0f} data units across (twice the reach that 95 % of the training drawings keep within)"),
+        ("longest drawing", f"{facts['longest']} rows; longer ones were left out"),
+    ]  # fmt: skip
+    write_card(
+        checkpoint, facts, path, does="draws", architecture=f"{cell}{z}{label}{encoder}", things="drawings",
+        chosen="lowest validation L_R + kl_weight * max(L_KL, kl_tolerance)", more=more,
+        explained=_EXPLAINED.format(**facts), command="sketch",
     )  # fmt: skip
-    with replacing(path.with_suffix(".md")) as stream:
-        stream.write(card.encode())

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..data.drawings import DrawingSet, Split, load_drawings
 from ..data.sketch_npz import SPLITS
 from ..errors import ControlError, DataError
-from ..models.catalogue import plain_name
+from ..models.catalogue import listed, plain_name
 from ..models.cells import sizes_of
 from ..models.checkpoint import Checkpoint
 from ..models.network import NetworkSpec, SketchRNN
@@ -121,7 +121,7 @@ def _classes(checkpoint: Checkpoint, data: DrawingSet, part: Split, label: str |
         if number is None:
             raise DataError(
                 f"{checkpoint.name!r} has no class {label or name!r}; give its name with --label; it has "
-                f"{', '.join(checkpoint.labels[:12])}{' ...' if len(checkpoint.labels) > 12 else ''}"
+                f"{listed(checkpoint.labels)}"
             )
         numbers.append(number)
     return np.array(numbers, np.int64)[part.label]

@@ -7,19 +7,25 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from .sketch import StepReport
+from .run import StepReport
 
 _SMOOTH = 0.02
 _LINES = 20  # lines of progress over a whole training where there is no terminal
 
 
 class TrainingProgress:
-    """Shows steps; a context manager. Nothing but this writes while it is open."""
+    """Shows steps; a context manager. Nothing but this writes while it is open.
 
-    def __init__(self, steps: int, console: Console | None = None) -> None:
+    Args:
+        steps: of the whole training.
+        counted: what its rate counts, as ``drawings``.
+        console: where to; standard error by default.
+    """
+
+    def __init__(self, steps: int, counted: str, console: Console | None = None) -> None:
         self._console = console or Console(stderr=True, highlight=False)
-        self._steps, self._mean, self._kl = steps, 0.0, 0.0
-        self._seen, self._drawings, self._began = 0, 0, 0.0
+        self._steps, self._counted, self._means = steps, counted, dict[str, float]()
+        self._seen, self._count, self._began = 0, 0, 0.0
         self._bar = Progress(
             TextColumn("training"), BarColumn(bar_width=None), MofNCompleteColumn(),
             TextColumn("{task.fields[figures]}"), TimeRemainingColumn(), console=self._console,
@@ -46,19 +52,21 @@ class TrainingProgress:
     def step(self, report: StepReport) -> None:
         """One step was made."""
         self._seen += 1
-        self._drawings += report.drawings
+        self._count += report.count
         share = max(_SMOOTH, 1 / self._seen)
-        self._mean += share * (report.nats - self._mean)
-        self._kl += share * (report.kl - self._kl)
-        figures = f"{self._mean:.3f} nats/step, KL {self._kl:.3f}, {self.rate():.0f} drawings/s"
+        for name, value in report.shown.items():
+            mean = self._means.get(name, 0.0)
+            self._means[name] = mean + share * (value - mean)
+        shown = "".join(f"{name} {value:.3f}, " for name, value in self._means.items())
+        figures = f"{shown}{self.rate():.0f} {self._counted}/s"
         self._bar.update(self._task, completed=report.step, figures=figures)
         if not self._console.is_terminal and report.step % max(1, self._steps // _LINES) == 0:
             left = (self._steps - report.step) * (time.monotonic() - self._began) / self._seen
             self.say(f"step {report.step}/{self._steps}: {figures}, {left / 60:.1f} min left")
 
     def rate(self) -> float:
-        """Drawings per second since it was opened."""
-        return self._drawings / max(time.monotonic() - self._began, 1e-9)
+        """Drawings, or tokens, per second since it was opened."""
+        return self._count / max(time.monotonic() - self._began, 1e-9)
 
     def look(self, step: int, figures: Mapping[str, float], *, better: bool) -> None:
         """The model was evaluated."""

@@ -1,14 +1,9 @@
-"""Training a Sketch-RNN: one step, evaluation, and where it stands, ready to be stopped at any moment.
-
-The same settings, data and step give the same batch, noise and dropout whatever happened before, so that a training
-that was killed and goes on ends with the same weights as one that was not (on one machine, with as many threads).
-"""
+"""Training a Sketch-RNN: what a step is, how models are chosen, and what is written of one."""
 
 import math
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import torch
@@ -16,30 +11,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..data.drawings import DrawingSet
-from ..errors import ControlError, TrainingError
 from ..models.checkpoint import Checkpoint
+from ..models.checks import check
 from ..models.network import NetworkSpec, SketchRNN
 from . import schedules
 from .batches import Sketches
-from .evaluation import evaluate, total
+from .evaluation import evaluate, figures, total
+from .export import arrays, checkpoint_of, save_model
 from .objective import Objective
+from .run import Run
+from .samples import draw_samples
 from .settings import SketchSettings
-from .state import State
 from .warm import begin_from
 from .workers import Workers
 
-
-@dataclass(frozen=True, slots=True)
-class StepReport:
-    """One step as it went, over the whole batch of all processes."""
-
-    step: int
-    nats: float
-    """Per step of a drawing."""
-    kl: float
-    """Mean over latent numbers and encoded drawings; 0 without an encoder."""
-    rate: float
-    drawings: int
+SAMPLES: Final = 30
+"""Drawings on the contact sheet; a model of more classes shows some of them."""
 
 
 def spec_of(settings: SketchSettings, labels: int, *, named: bool = False) -> NetworkSpec:
@@ -53,18 +40,8 @@ def spec_of(settings: SketchSettings, labels: int, *, named: bool = False) -> Ne
     )  # fmt: skip
 
 
-def precision_of(settings: SketchSettings, device: torch.device) -> torch.dtype:
-    """What matrices are multiplied in; ``auto`` takes bfloat16 where the processor has instructions for it."""
-    if settings.precision != "auto":
-        return torch.bfloat16 if settings.precision == "bf16" else torch.float32
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    able = torch.cpu.get_capabilities()
-    return torch.bfloat16 if able.get("avx512_bf16") or able.get("amx_bf16") else torch.float32
-
-
-class SketchRun:
-    """A training at some step.
+class SketchRun(Run):
+    """A training of a Sketch-RNN at some step.
 
     Args:
         settings: what is asked.
@@ -74,10 +51,14 @@ class SketchRun:
         init: a model to begin from, instead of from random weights.
     """
 
+    counted: ClassVar[str] = "drawings"
+    samples_ending: ClassVar[str] = "samples.svg"
+    settings: SketchSettings
+    net: SketchRNN
+
     def __init__(
         self, settings: SketchSettings, data: DrawingSet, workers: Workers, name: str, init: Checkpoint | None = None
     ) -> None:
-        self.settings, self.workers, self.data_labels, self.name = settings, workers, data.labels, name
         self.init = init.name if init is not None else None
         self.scale_factor, self.stage_units, self.longest = data.scale_factor(), data.stage_units(), data.longest()
         self.splits = {
@@ -86,23 +67,20 @@ class SketchRun:
         }
         torch.manual_seed(settings.seed)
         spec = spec_of(settings, len(data.labels), named=init is not None and bool(init.labels))
-        self.net = SketchRNN(spec).to(workers.device)
+        net = SketchRNN(spec).to(workers.device)
         if init is not None:
-            begin_from(self.net, data.labels, init)
-        self.average = {key: value.detach().clone() for key, value in self.net.tensors().items()}
-        self.dtype = precision_of(settings, workers.device)
-        self._objective = workers.wrap(Objective(self.net, self.dtype))
-        self.optimizer = torch.optim.AdamW(
-            self.net.parameters(), lr=settings.rate, weight_decay=settings.weight_decay, fused=True
+            begin_from(net, data.labels, init)
+        optimizer = torch.optim.AdamW(
+            net.parameters(), lr=settings.rate, weight_decay=settings.weight_decay, fused=True
         )
-        self.step = self.epoch = self._place = 0
-        self.seconds = 0.0
-        self.best, self.best_step, self.waited = math.inf, 0, 0
-        self.losses: dict[str, float] = {}
-        self.kept: dict[str, Tensor] = {}
-        """The averaged weights of the best look."""
-        self._groups: list[NDArray[np.int64]] = []
+        super().__init__(settings, workers, name, data.labels, data.skipped, net, optimizer)
+        self._objective = workers.wrap(Objective(net, self.dtype))
         self._watched = np.random.default_rng([settings.seed, 7]).permutation(len(self.splits["valid"]))
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Drawings of each split."""
+        return {name: len(part) for name, part in self.splits.items()}
 
     def rate(self) -> float:
         """The learning rate of the next step."""
@@ -115,44 +93,23 @@ class SketchRun:
         """The weight of L_KL in the next step."""
         return schedules.kl_weight(self.step, self.settings.kl_weight, self.settings.kl_start, self.settings.kl_decay)
 
-    def _next_group(self) -> NDArray[np.int64]:
-        """The drawings of the next step, the same in all processes."""
-        if not self._groups:
-            self._groups = self._shuffled()
-        group = self._groups[self._place]
-        self._place += 1
-        if self._place == len(self._groups):
-            self.epoch, self._place, self._groups = self.epoch + 1, 0, []
-        return group
+    def groups(self, rng: np.random.Generator) -> list[NDArray[np.int64]]:
+        """See ``Run``."""
+        return self.splits["train"].groups(self.settings.batch, rng)
 
-    def _shuffled(self) -> list[NDArray[np.int64]]:
-        """This epoch's groups; those with fewer drawings than there are processes are left out of it."""
-        rng = np.random.default_rng([self.settings.seed, 1, self.epoch])
-        groups = self.splits["train"].groups(self.settings.batch, rng)
-        enough = [group for group in groups if len(group) >= self.workers.count]
-        if not enough:
-            raise ControlError(
-                f"{self.workers.count} processes share batches of at most {max(map(len, groups))} drawings; expected one "
-                "drawing each; start fewer processes, or give more drawings or a larger --batch"
-            )
-        return enough
+    def clip(self) -> None:
+        """By value, as magenta does."""
+        schedules.clip_by_value(self.net.parameters(), self.settings.clip)
 
-    def advance(self) -> StepReport:
-        """One step: forward, backward, clipping by value, Adam.
-
-        Raises:
-            TrainingError: the loss or a gradient is not finite; the weights are as they were before.
-        """
-        began, asked, workers = time.monotonic(), self.settings, self.workers
-        rate, weight = self.rate(), self.kl_weight()
-        group = self._next_group()
-        rng = np.random.default_rng([asked.seed, 2, self.step])
+    def forward(self, group: NDArray[np.int64], rng: np.random.Generator) -> tuple[Tensor, Mapping[str, float], int]:
+        """See ``Run``; KL is the mean over latent numbers and encoded drawings, 0 without an encoder."""
+        asked, workers, weight = self.settings, self.workers, self.kl_weight()
         batch = self.splits["train"].augmented(group, rng, asked.scale_augment, asked.drop_augment)
         z_size, size = self.net.spec.z_size, len(group)
         noise = torch.from_numpy(rng.standard_normal((size, z_size), np.float32)) if z_size else None
         encoded = torch.from_numpy(rng.random(size) >= asked.z_dropout) if z_size else None
-        mine = torch.arange(workers.rank, size, workers.count)
-        torch.manual_seed(int(rng.integers(2**62)) + workers.rank)  # dropout
+        mine = self.mine(size)
+        self.seeded(rng)
         parts = self._objective(
             batch.select(mine).to(workers.device),
             noise[mine].to(workers.device) if noise is not None else None,
@@ -164,52 +121,20 @@ class SketchRun:
         loss = nats / (size * self.longest)
         if z_size and sums[3] and kl > asked.kl_tolerance:
             loss = loss + weight * divergence / size
-        loss = loss * workers.count  # gradients are averaged over the processes, and this is a share of a sum
+        loss = loss * workers.count
         if z_size:
             loss = loss + 0.0 * count  # the same graph in every process, also where none of its drawings is encoded
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self._check(float(sums[0]), rate)
-        schedules.clip_by_value(self.net.parameters(), asked.clip)
-        for options in self.optimizer.param_groups:
-            options["lr"] = rate
-        self.optimizer.step()
-        self._follow()
-        self.step += 1
-        self.seconds += time.monotonic() - began
-        return StepReport(self.step, float(sums[0] / sums[1]), kl, rate, size)
+        return loss, {"nats per step": float(sums[0] / sums[1]), "KL": kl}, size
 
-    def _check(self, nats: float, rate: float) -> None:
-        finite = math.isfinite(nats) and all(
-            bool(torch.isfinite(part.grad).all()) for part in self.net.parameters() if part.grad is not None
-        )
-        if not self.workers.agree(finite):
-            raise TrainingError(
-                f"step {self.step}: the loss is {nats:g} or a gradient is not finite, at learning rate {rate:g}; the "
-                "state that was saved last is sound: go on from it with a smaller --rate, or with --precision fp32"
-            )
-
-    @torch.no_grad()
-    def _follow(self) -> None:
-        """Moves the average towards the weights; over fewer steps in the beginning."""
-        share = 1 - min(self.settings.average, (1 + self.step) / (10 + self.step)) if self.settings.average else 1.0
-        weights = [value.detach() for value in self.net.tensors().values()]
-        torch._foreach_lerp_(list(self.average.values()), weights, share)
-
-    def averaged(self) -> SketchRNN:
-        """A network with the averaged weights."""
-        net = SketchRNN(self.net.spec).to(self.workers.device)
-        net.load(self.average)
-        return net
-
-    def look(self) -> tuple[float, dict[str, float]]:
-        """Evaluates the averaged weights on validation drawings: (what models are chosen by, figures).
+    def measure(self) -> tuple[float, dict[str, float]]:
+        """See ``Run``.
 
         Models are chosen by L_R + kl_weight * max(L_KL, kl_tolerance), with the final kl_weight and z the posterior's
         mean, every row and one END per drawing in L_R; magenta's own rule has another weight by accident (0.01, see
         ``sketch_rnn_train.py``: the evaluation graph's kl_weight is never fed).
         """
-        asked, net = self.settings, self.averaged()
+        asked, net = self.settings, self.with_weights(self.average)
+        assert isinstance(net, SketchRNN)
         ids = self._watched[: asked.eval_drawings]
         found = total(evaluate(net, self.splits["valid"], self.longest, ids=ids, dtype=self.dtype))
         figures = {"valid nats per step": float(found.nats_per_step)}
@@ -219,75 +144,61 @@ class SketchRun:
             without = total(evaluate(net, self.splits["valid"], self.longest, ids=ids, latent=False, dtype=self.dtype))
             figures["valid nats per step, without latent"] = float(without.nats_per_step)
         reconstruction = float(found.offset + found.pen + found.end) / (found.drawings * found.n_max)
-        chosen = reconstruction + asked.kl_weight * max(figures.get("valid L_KL", 0.0), asked.kl_tolerance)
-        better = chosen < self.best
-        self.waited = 0 if better else self.waited + 1
-        if better:
-            self.best, self.best_step, self.losses = chosen, self.step, figures
-            self.kept = {name: value.clone() for name, value in self.average.items()}
-        return chosen, figures
+        return reconstruction + asked.kl_weight * max(figures.get("valid L_KL", 0.0), asked.kl_tolerance), figures
+
+    def finish(self) -> list[str]:
+        """See ``Run``."""
+        net = self.with_weights(self.kept)
+        assert isinstance(net, SketchRNN)
+        found = total(evaluate(net, self.splits["test"], self.longest, padded=True, dtype=self.dtype))
+        self.losses |= {f"test {name}": value for name, value in figures(found, padded=True).items()}
+        if self.settings.z_dropout and self.settings.z_size:
+            without = total(evaluate(net, self.splits["test"], self.longest, latent=False, dtype=self.dtype))
+            self.losses["test nats per step, without latent"] = float(without.nats_per_step)
+        return [f"L_R is divided by N_max = {self.longest}"]
+
+    def describe(self) -> str:
+        """See ``Run``."""
+        sizes = ", ".join(f"{count} {split}" for split, count in self.sizes.items())
+        return (
+            f"{sizes}; {len(self.data_labels)} classes; longest {self.longest} rows; "
+            f"scale factor {self.scale_factor:.2f}"
+        )
+
+    def data(self) -> str:
+        """See ``Run``."""
+        classes = self.data_labels
+        return f"{sum(self.sizes.values())} drawings, {f'{len(classes)} classes' if len(classes) > 1 else classes[0]}"
+
+    def checkpoint(self, weights: Mapping[str, Tensor], facts: Mapping[str, Any], *, exact: bool = False) -> Checkpoint:
+        """The model with these weights."""
+        return checkpoint_of(self.net.spec, arrays(weights), facts, exact=exact)
+
+    def check(self, facts: Mapping[str, Any], where: str) -> None:
+        """See ``Run``."""
+        check(self.checkpoint(self.average, facts, exact=True), where)
+
+    def save(self, facts: Mapping[str, Any], path: Path) -> None:
+        """See ``Run``."""
+        save_model(self.checkpoint(self.kept, facts), facts, path)
+
+    def samples(self, facts: Mapping[str, Any], path: Path) -> None:
+        """See ``Run``."""
+        draw_samples(self.checkpoint(self.average, facts, exact=True), path, count=SAMPLES, seed=self.settings.seed)
 
     def facts(self) -> dict[str, Any]:
-        """Counters, settings and what was measured, as JSON values."""
-        return {
-            "name": self.name, "settings": self.settings.values(), "options": self.settings.command(),
-            "labels": list(self.data_labels), "scale_factor": self.scale_factor, "stage_units": self.stage_units,
-            "longest": self.longest, "sizes": {name: len(part) for name, part in self.splits.items()},
-            "step": self.step, "epoch": self.epoch, "place": self._place, "seconds": self.seconds,
-            "best": self.best if math.isfinite(self.best) else None, "best_step": self.best_step, "waited": self.waited,
-            "losses": self.losses, "init": self.init,
-        }  # fmt: skip
+        """See ``Run``."""
+        own = {"scale_factor": self.scale_factor, "stage_units": self.stage_units, "longest": self.longest}
+        return super().facts() | own | {"init": self.init}
 
-    def state(self) -> State:
-        """All of it, to be saved."""
-        tensors: dict[str, Tensor] = {}
-        for name, weight in self.net.tensors().items():
-            tensors[f"weights/{name}"], tensors[f"average/{name}"] = weight, self.average[name]
-            if self.kept:
-                tensors[f"kept/{name}"] = self.kept[name]
-            moments = self.optimizer.state.get(weight, {})
-            if moments:
-                tensors[f"moment1/{name}"], tensors[f"moment2/{name}"] = moments["exp_avg"], moments["exp_avg_sq"]
-        return State(self.facts(), tensors)
-
-    @torch.no_grad()
-    def resume(self, state: State) -> None:
-        """Goes on from a saved state.
-
-        Raises:
-            TrainingError: it is of other data or other settings.
-        """
-        facts = state.facts
-        self._must_match(facts)
-        self.net.load(state.part("weights"))
-        for name, value in state.part("average").items():
-            self.average[name].copy_(value)
-        self.kept = {name: value.to(self.workers.device) for name, value in state.part("kept").items()}
-        first, second = state.part("moment1"), state.part("moment2")
-        for name, weight in self.net.tensors().items():
-            if name in first:
-                self.optimizer.state[weight] = {
-                    "step": torch.tensor(float(facts["step"]), device=weight.device),
-                    "exp_avg": first[name].to(weight.device), "exp_avg_sq": second[name].to(weight.device),
-                }  # fmt: skip
-        self.step, self.epoch, self._place = facts["step"], facts["epoch"], facts["place"]
-        self.seconds, self.losses = facts["seconds"], dict(facts["losses"])
-        self.best = math.inf if facts["best"] is None else facts["best"]
-        self.best_step, self.waited, self._groups = facts["best_step"], facts["waited"], self._shuffled()
-
-    def _must_match(self, facts: Mapping[str, Any]) -> None:
-        changed = self.settings.must_agree(facts["settings"])
-        now = self.facts()
-        for name in ("labels", "sizes", "longest"):
-            if facts[name] != now[name]:
-                changed[f"the data's {name}"] = (facts[name], now[name])
-        if not math.isclose(facts["scale_factor"], now["scale_factor"], rel_tol=1e-6):  # the drawings themselves
-            changed["the data's scale factor"] = (facts["scale_factor"], now["scale_factor"])
-        if facts.get("init", now["init"]) != now["init"]:  # older states do not say
-            changed["--init"] = (facts["init"], now["init"])
-        if changed:
-            lines = "; ".join(f"{name} was {str(old)[:60]}, is {str(new)[:60]}" for name, (old, new) in changed.items())
-            raise TrainingError(
-                f"the training that was begun here differs: {lines}; give the same data and options to go on, "
-                "or --fresh to begin anew"
-            )
+    def changed(self, facts: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+        """See ``Run``."""
+        found = super().changed(facts)
+        if facts.get("longest") != self.longest:
+            found["the data's longest"] = (facts.get("longest"), self.longest)
+        scale = facts.get("scale_factor", 0.0)
+        if not math.isclose(scale, self.scale_factor, rel_tol=1e-6):  # the drawings themselves
+            found["the data's scale factor"] = (scale, self.scale_factor)
+        if facts.get("init", self.init) != self.init:  # older states do not say
+            found["--init"] = (facts["init"], self.init)
+        return found

@@ -1,7 +1,7 @@
 """Beginning from a trained model instead of from random weights."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -11,6 +11,9 @@ from ..models.catalogue import plain_name
 from ..models.cells import sizes_of
 from ..models.checkpoint import Checkpoint
 from ..models.network import SketchRNN
+
+Z_DROPOUT: Final = 0.5
+"""Share of drawings without a latent where the model to begin from learnt with some; the bundled one's was about that."""
 
 
 def sizes_in(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -25,6 +28,17 @@ def sizes_in(checkpoint: Checkpoint) -> dict[str, Any]:
             "encoder_hidden": sizes_of("encoder.forward", checkpoint.encoder_cell, shapes).units,
         }
     return found | ({"label_size": checkpoint.label_size} if checkpoint.labels else {})
+
+
+def options_from(checkpoint: Checkpoint, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a training that begins from a checkpoint: its sizes, and what is asked, which wins.
+
+    A model that draws without a latent too goes on to learn that.
+    """
+    given = sizes_in(checkpoint) | dict(asked)
+    if checkpoint.z_optional and given["z_size"]:
+        given.setdefault("z_dropout", Z_DROPOUT)
+    return given
 
 
 @torch.no_grad()

@@ -1,0 +1,97 @@
+"""Text models on the cpu backend: float32 arithmetic on int16 weights, nothing allocated per step.
+
+The step is one compiled call of the architecture's kernel; ``text_layout`` lays out the weights, this module the
+voices. Sampling computes in float64 from the float32 logits, so that its choices part from the reference only at
+near-ties.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..models.checkpoint import TextCheckpoint
+from .kernels import common, text_sampling
+from .protocol import TOKEN, Steer
+from .text_batch import TextNumpyBatch
+from .text_layout import laid_out
+
+
+class TextCpuBatch(TextNumpyBatch):
+    """``TextBatch`` in float32; the vocabulary is padded to whole panels, W."""
+
+    backend = "cpu"
+
+    def __init__(self, checkpoint: TextCheckpoint, size: int) -> None:
+        laid = laid_out(checkpoint, size)
+        self.types, self._kernel, self._shared, self._voices = laid.types, laid.step, laid.shared, laid.voices
+        self.state, self.rings = laid.voices[-laid.states :], laid.rings
+        self._labels, self._laid_label = laid.voices[-laid.states - 1], laid.label
+        super().__init__(checkpoint, size)
+        width = laid.columns
+        self._logits = np.zeros((size, width), np.float32)
+        self._own_uniforms, self._drawn = np.zeros(0), np.full(size, -1)
+        work = np.zeros((5, width))
+        work[[0, 4]] = -np.inf
+        self._scratch = (
+            work, np.zeros((2, text_sampling.LANES)), np.zeros(width, np.int64),
+            np.zeros(text_sampling.BUCKETS, np.int64), np.zeros(text_sampling.BUCKETS), self.max_steps,
+        )  # fmt: skip
+        self._uncounted, self._token = np.zeros(1, np.int64), np.zeros(1, np.int64)
+
+    def warm_up(self) -> None:
+        """Runs the kernel once and puts everything back."""
+        before = self.snapshot()
+        self.step()
+        self.restore(before)
+        self.count[:] = 0
+
+    def label(self, k: int, vector: NDArray[np.float64]) -> None:
+        """``TextNumpyBatch.label``."""
+        self._labels[k] = self._laid_label(vector)
+
+    def step(
+        self,
+        *,
+        uniforms: NDArray[np.float64] | None = None,
+        steer: Steer | None = None,
+        density: NDArray[Any] | None = None,
+    ) -> NDArray[Any]:
+        """``TextBatch.step``."""
+        drawn = (self._own_uniforms if uniforms is None else uniforms, self._drawn, self.actions)
+        everyone = slice(None)
+        if steer is None and density is None:
+            self._run(everyone, drawn, self.count, common.BOTH)
+            return self.actions
+        with self.whole():
+            self._run(everyone, drawn, self._uncounted, common.UPDATE)
+            logits = self._logits[:, : self.tokens]
+            if steer is not None:
+                steer(logits)
+            if density is not None:
+                density[:] = logits
+            self._run(everyone, drawn, self.count, common.ACT)
+        return self.actions
+
+    def force(
+        self, k: int, tokens: NDArray[np.int64], density: NDArray[Any] | None = None, *, end: bool = False
+    ) -> NDArray[Any]:
+        """``TextBatch.force``."""
+        given, voice = self.checked(tokens), slice(k, k + 1)
+        out = np.zeros(len(given), TOKEN)
+        for i, token in enumerate(given):
+            self._token[0] = token
+            self._run(voice, (self._own_uniforms, self._token, out[i : i + 1]), self._uncounted, common.BOTH)
+            if density is not None:
+                density[i] = self._logits[k, : self.tokens]
+        if end and density is not None:
+            before = self.kept(voice)
+            self._run(voice, (self._own_uniforms, self._token, out), self._uncounted, common.UPDATE)
+            density[len(given)] = self._logits[k, : self.tokens]
+            self.put_back(voice, before)
+        return out
+
+    def _run(self, some: slice, drawn: tuple[NDArray[Any], ...], count: NDArray[np.int64], phase: int) -> None:
+        """The kernel over some voices; ``drawn`` has uniforms, given tokens and where the actions go, of these alone."""
+        own = (array[some] for array in (*self._voices, self.writers, self._logits, self.bias, self.settings))
+        self._kernel(*self._shared, *own, *drawn, *self._scratch, count, phase)
