@@ -129,12 +129,10 @@ def check_bias(bias: NDArray[Any], *, unknown: bool) -> None:
     Raises:
         ControlError: as said.
     """
-    most = float(bias.max())
-    if math.isnan(most) or most == math.inf:
+    most, end, unk = float(bias[UNK + 1 :].max()), float(bias[END]), float(bias[UNK])  # one pass: it is done live
+    if math.isnan(most + end + unk) or math.inf in {most, end, unk}:
         raise ControlError("a bias with NaN or +inf; expected numbers of nats, and -inf for what is forbidden")
-    if not unknown and most == bias[UNK]:
-        most = float(max(bias[END], bias[UNK + 1 :].max(initial=-math.inf)))
-    if most == -math.inf:
+    if max(most, end, unk if unknown else -math.inf) == -math.inf:
         raise ControlError(
             "the constraints forbid every token; expected at least one that is left: see which of them contradict each "
             "other, or let END be one of what they allow"

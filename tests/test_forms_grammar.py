@@ -213,10 +213,10 @@ def test_marks_of_several_symbols_and_none() -> None:
 
 
 def test_letters() -> None:
-    vocabulary = ("", "", "e", "E", "Été", "a", "the", "Straße", " b")
-    assert allowed(forms.without("e").bind(vocabulary), ["e", "E"], vocabulary) == {"END", "Été", "a", " b"}
+    vocabulary = ("", "", "e", "E", "Été", "a", "the", "Straße", " b", "us")
+    assert allowed(forms.without("e").bind(vocabulary), ["e", "E"], vocabulary) == {"END", "Été", "a", " b", "us"}
     assert allowed(forms.without("S").bind(vocabulary), [], vocabulary) == {"END", "e", "E", "Été", "a", "the", " b"}
-    assert allowed(forms.without("aé").bind(vocabulary), [], vocabulary) == {"END", "e", "E", "the", " b"}
+    assert allowed(forms.without("aé").bind(vocabulary), [], vocabulary) == {"END", "e", "E", "the", " b", "us"}
     assert allowed(forms.only("eth").bind(vocabulary), [], vocabulary) == {"END", "e", "the"}
     assert forms.without("e").says() == "without 'e'"
     assert forms.only("abc").says() == "only 'abc'"

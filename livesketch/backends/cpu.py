@@ -108,6 +108,10 @@ class CpuBatch(NumpyBatch):
                 if density is not None:
                     density[i] = self._head
 
+    def look(self, k: int) -> None:
+        """``NumpyBatch.look``."""
+        self._look(slice(k, k + 1))
+
     def _look(self, some: slice) -> None:
         """The cell and the head of some voices."""
         state = (array[some] for array in self._state)

@@ -1,6 +1,6 @@
 """What both own backends share: the condition's constants, and the memory that holds N voices."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ from ..errors import ControlError, UnsupportedModelError
 from ..models.cells import CELLS
 from ..models.checkpoint import Checkpoint
 from .cell_math import constant_of
-from .protocol import ACTION, VOICE, Snapshot
+from .protocol import ACTION, VOICE, Mark, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +136,27 @@ class NumpyBatch:
         voice = self.voices[k]
         voice["step"], voice["x"], voice["y"], voice["pen"], voice["done"] = 0, 0.0, 0.0, 0, False
         self.hidden[k], self.cell[k], self.given[k] = self.start_hidden[k], self.start_cell[k], self.start_token
+
+    def mark(self, k: int) -> Mark:
+        """``Batch.mark``."""
+        mark: Mark = self.voices[k : k + 1].tobytes() + self.given[k].tobytes()
+        return mark
+
+    def redo(self, k: int, marks: Sequence[Mark]) -> None:
+        """``Batch.redo``."""
+        for mark in marks:
+            self.look(k)
+            self.voices[k] = np.frombuffer(mark, VOICE, 1)[0]
+            self.given[k] = np.frombuffer(mark, self.given.dtype, offset=VOICE.itemsize)
+
+    def look(self, k: int) -> None:
+        """Runs the cell and the head of voice k on its next input."""
+        raise NotImplementedError
+
+    def rekey(self, k: int, seed: int, voice: int) -> None:
+        """``Batch.rekey``."""
+        own = self.voices[k]
+        own["key_low"], own["key_high"], own["voice"] = seed & 0xFFFFFFFF, seed >> 32, voice
 
     def snapshot(self) -> Snapshot:
         """``Batch.snapshot``; hidden and cell at their length in memory."""

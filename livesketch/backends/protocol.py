@@ -3,7 +3,7 @@
 A backend knows arrays only: no events, no stage, no clock. It works in data units and makes its own randomness.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -73,6 +73,10 @@ WRITER: Final = np.dtype(
 
 Steer: TypeAlias = Callable[[NDArray[Any]], None]
 """Changes the head's outputs, shape (voices, 3 + 6M), or the logits (voices, V), in place before sampling."""
+
+
+Mark: TypeAlias = bytes
+"""One voice's counters, place and next input, as ``mark`` gives: what a step changes but for the recurrent state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +152,18 @@ class Batch(Protocol):
         ``density`` (n, N, 3 + 6M), where given, receives each voice's density before each row. ``actions`` stay as they
         are; an interruption (Ctrl-C) leaves every voice as it was before.
         """
+
+    def mark(self, k: int) -> Mark:
+        """Where voice k is, cheaply; with a snapshot of before, ``redo`` brings it back."""
+
+    def redo(self, k: int, marks: Sequence[Mark]) -> None:
+        """Voice k goes through the steps again that led to these marks, from where it was before the first of them.
+
+        Its state is then what it was at the last one, bit for bit, if its condition is what it was.
+        """
+
+    def rekey(self, k: int, seed: int, voice: int) -> None:
+        """Voice k goes on from where it is with other chance: this seed and number."""
 
     def snapshot(self) -> Snapshot:
         """Takes everything, so that ``restore`` can put it back."""
@@ -237,6 +253,18 @@ class TextBatch(Protocol):
         Raises:
             ControlError: no token of the vocabulary; nothing changed.
         """
+
+    def mark(self, k: int) -> Mark:
+        """Where voice k is, cheaply; with a snapshot of before, ``redo`` brings it back."""
+
+    def redo(self, k: int, marks: Sequence[Mark]) -> None:
+        """Voice k goes through the steps again that led to these marks, from where it was before the first of them.
+
+        Its state is then what it was at the last one, bit for bit, if its condition is what it was.
+        """
+
+    def rekey(self, k: int, seed: int, voice: int) -> None:
+        """Voice k goes on from where it is with other chance: this seed and number."""
 
     def snapshot(self) -> TextSnapshot:
         """Takes everything, so that ``restore`` can put it back."""

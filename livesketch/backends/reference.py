@@ -73,6 +73,10 @@ class ReferenceBatch(NumpyBatch):
             for k in range(self.size):
                 self.force(k, rows, None if density is None else density[:, k])
 
+    def look(self, k: int) -> None:
+        """``NumpyBatch.look``."""
+        self._update(k)
+
     def _update(self, k: int) -> NDArray[np.float64]:
         """The cell takes the given input; returns the head's outputs (3 + 6M,). A finished drawing gives way first."""
         if self.voices[k]["done"]:

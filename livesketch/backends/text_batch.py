@@ -1,6 +1,6 @@
 """What both own backends share of text models: counters, settings, constraints, and going back."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ from ..errors import ControlError, UnsupportedModelError
 from ..models.checkpoint import TextCheckpoint
 from ..models.text_model import ARCHITECTURES, END
 from ..token_sampling import TextSettings, check_bias
-from .protocol import TOKEN, WRITER, TextSnapshot
+from .protocol import TOKEN, WRITER, Mark, TextSnapshot
 
 SETTINGS: Final = np.dtype(
     [("divisor", "f8"), ("top_k", "i8"), ("top_p", "f8"), ("min_p", "f8"), ("unknown", "?"), ("biased", "?")]
@@ -126,6 +126,25 @@ class TextNumpyBatch:
         states = (values for values, ring in zip(self.state, self.rings, strict=True) if not ring)
         for values, before in zip(states, kept[1:], strict=True):
             values[some] = before
+
+    def mark(self, k: int) -> Mark:
+        """``TextBatch.mark``."""
+        return self.writers[k : k + 1].tobytes()
+
+    def redo(self, k: int, marks: Sequence[Mark]) -> None:
+        """``TextBatch.redo``."""
+        for mark in marks:
+            self.look(k)
+            self.writers[k] = np.frombuffer(mark, WRITER, 1)[0]
+
+    def look(self, k: int) -> None:
+        """Runs the model of voice k on its next input."""
+        raise NotImplementedError
+
+    def rekey(self, k: int, seed: int, voice: int) -> None:
+        """``TextBatch.rekey``."""
+        own = self.writers[k]
+        own["key_low"], own["key_high"], own["voice"] = seed & 0xFFFFFFFF, seed >> 32, voice
 
     def snapshot(self) -> TextSnapshot:
         """``TextBatch.snapshot``; of a ring only the places that some voice has filled."""

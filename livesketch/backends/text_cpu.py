@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..models.checkpoint import TextCheckpoint
-from .kernels import common, text_sampling
+from .kernels import common, text_cut, text_weights
 from .protocol import TOKEN, Steer
 from .text_batch import TextNumpyBatch
 from .text_layout import laid_out
@@ -31,11 +31,11 @@ class TextCpuBatch(TextNumpyBatch):
         width = laid.columns
         self._logits = np.zeros((size, width), np.float32)
         self._own_uniforms, self._drawn = np.zeros(0), np.full(size, -1)
-        work = np.zeros((5, width))
-        work[[0, 4]] = -np.inf
+        work = np.full((4, width), -np.inf)
+        work[1] = text_weights.FLOOR
         self._scratch = (
-            work, np.zeros((2, text_sampling.LANES)), np.zeros(width, np.int64),
-            np.zeros(text_sampling.BUCKETS, np.int64), np.zeros(text_sampling.BUCKETS), self.max_steps,
+            work, np.zeros((2, text_weights.LANES)), np.zeros(width, np.int64),
+            np.zeros(text_cut.BUCKETS, np.int64), np.zeros(text_cut.BUCKETS), self.max_steps,
         )  # fmt: skip
         self._uncounted, self._token = np.zeros(1, np.int64), np.zeros(1, np.int64)
 
@@ -90,6 +90,11 @@ class TextCpuBatch(TextNumpyBatch):
             density[len(given)] = self._logits[k, : self.tokens]
             self.put_back(voice, before)
         return out
+
+    def look(self, k: int) -> None:
+        """``TextNumpyBatch.look``."""
+        drawn = self._own_uniforms, self._token, self.actions
+        self._run(slice(k, k + 1), drawn, self._uncounted, common.UPDATE)
 
     def _run(self, some: slice, drawn: tuple[NDArray[Any], ...], count: NDArray[np.int64], phase: int) -> None:
         """The kernel over some voices; ``drawn`` has uniforms, given tokens and where the actions go, of these alone."""

@@ -43,7 +43,7 @@ class TextReferenceBatch(TextNumpyBatch):
         """``TextBatch.step``."""
         with self.whole():
             for k in range(self.size):
-                self._update(k)
+                self.look(k)
             if steer is not None:
                 steer(self._logits)
             if density is not None:
@@ -62,19 +62,19 @@ class TextReferenceBatch(TextNumpyBatch):
         voice = slice(k, k + 1)
         for i, token in enumerate(given):
             with self.whole(voice):
-                self._update(k)
+                self.look(k)
                 if density is not None:
                     density[i] = self._logits[k]
                 drawn_from = token_sampling.distribution(self._logits[k], None, self._settings(k))
                 out[i] = self._take(k, token, float(drawn_from.log_probs[token]), drawn_from.entropy, 1.0)
         if end and density is not None:
             before = self.kept(voice)
-            self._update(k)
+            self.look(k)
             density[len(given)] = self._logits[k]
             self.put_back(voice, before)
         return out
 
-    def _update(self, k: int) -> None:
+    def look(self, k: int) -> None:
         """The model takes the last token and gives the logits. A finished piece gives way first."""
         writer = self.writers[k]
         if writer["done"]:

@@ -6,10 +6,10 @@ from .common import MODEL_HELP, Commands
 
 
 def _models(args: argparse.Namespace) -> None:
-    from ..models.catalogue import catalogue, open_whole  # noqa: PLC0415 - --help must not wait for NumPy
+    from ..models.catalogue import catalogue, open_any  # noqa: PLC0415 - --help must not wait for NumPy
 
     if args.model is not None:
-        model = open_whole(args.model)
+        model = open_any(args.model)
         for name in model.labels or (model.name,):
             print(f"{name}\t{model.name}\t{model.licence}")
         return

@@ -83,7 +83,7 @@ def part_of(document: str) -> str:
     return "test" if number < HELD_OUT else "valid" if number < 2 * HELD_OUT else "train"
 
 
-def load_corpus(paths: Sequence[Path], *, way: str = "auto", whole: bool = False) -> Corpus:
+def load_corpus(paths: Sequence[Path], *, way: str = "auto", whole: bool = False, gaps: bool = False) -> Corpus:
     """Reads documents from text files and folders of ``.txt`` files.
 
     A source names a class: its file or folder name, underscores as spaces. Sources of one name are one class. The same
@@ -93,6 +93,7 @@ def load_corpus(paths: Sequence[Path], *, way: str = "auto", whole: bool = False
         paths: files and folders, at least one.
         way: what a document is, one of ``WAYS``; ``auto`` takes whole files where any source looks like one text.
         whole: no splits: all documents are in ``test``, for measuring.
+        gaps: whether a split, or a class in ``train``, may be without documents: for measuring too.
 
     Raises:
         DataError: a source cannot be read or is no text; it holds no document, or the same symbol all through; no
@@ -122,7 +123,7 @@ def load_corpus(paths: Sequence[Path], *, way: str = "auto", whole: bool = False
     running = not whole and chosen == "file" and sum(map(len, classes.values())) < RUNNING_BELOW
     splits = _everything(classes) if whole else _blocks(classes) if running else _by_hash(classes)
     corpus = Corpus(tuple(classes), chosen, running, **splits, skipped=tuple(skipped))
-    if not whole:
+    if not whole and not gaps:
         _check_splits(corpus)
     return corpus
 

@@ -122,7 +122,7 @@ class _Parser:
             self._at = found.end()
             return Atom(found[0])
         self._at += 1
-        return Atom(letter if letter == "." else re.escape(letter))
+        return Atom(letter)
 
     def _escape(self) -> Node:
         found = _ESCAPE.match(self._pattern, self._at)

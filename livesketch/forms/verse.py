@@ -5,7 +5,7 @@ characters that the poem has already are made less likely in a copy.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,14 @@ from numpy.typing import NDArray
 from ..errors import ControlError
 from ..token_sampling import END, UNK
 from .classical import COMMA, STOP, Form
-from .constraint import Bias, Row, Walk, checked_vocabulary, row_of
+from .constraint import Bias, Row, Walk, checked_vocabulary, keep, row_of
 from .pingshui import EITHER, LEVEL, OBLIQUE, is_ideograph, pingshui
 from .tones import State as Tones
 from .tones import ToneReader
+
+
+KEPT_ROWS: Final = 256
+"""Rows that are kept for different sets of rhyme groups."""
 
 
 class Written(NamedTuple):
@@ -89,9 +93,10 @@ class Verse:
 
     def _repeated(self, used: tuple[int, ...], within: int) -> NDArray[np.intp]:
         """The characters that lose by repetition: all so far, but the last one may be doubled within its line, once."""
-        last = used[-1]
-        doubled = within == 0 or (within > 1 and used[-2] == last)
-        return np.array([*set(used if doubled or last in used[:-1] else used[:-1])], dtype=np.intp)
+        before = set(used[:-1])
+        if not within or used[-1] in before:
+            before.add(used[-1])
+        return np.array([*before], dtype=np.intp)
 
     def _step(self, written: Written, tokens: Sequence[int]) -> Written:
         """The state after one more token, which is checked to fit."""
@@ -137,7 +142,7 @@ class Verse:
         """(V,) characters of the possible groups that end no line yet."""
         found = self._rhyme_rows.get(written.groups)
         if found is None:
-            found = self._rhyme_rows[written.groups] = row_of((self._rhymes & written.groups) != 0)
+            found = keep(self._rhyme_rows, written.groups, row_of((self._rhymes & written.groups) != 0), KEPT_ROWS)
         row = found.copy()
         row[list(written.ends)] = -np.inf
         return row

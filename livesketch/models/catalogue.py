@@ -105,6 +105,21 @@ def open_whole(name_or_path: str | os.PathLike[str]) -> Checkpoint:
     return _found(name_or_path)[0]
 
 
+def open_any(name_or_path: str | os.PathLike[str]) -> Checkpoint | TextCheckpoint:
+    """A model that draws or one that writes, with all its labels; a label in the name does not count.
+
+    Raises:
+        As ``open_whole``.
+    """
+    text = _text_of(name_or_path)
+    if isinstance(name_or_path, str) and is_fetchable(text):
+        return _fetched(text)
+    path, _, _ = _place(name_or_path, None)
+    if path.suffix.lower() == ".safetensors" and isinstance(_open(path, _header), TextInfo):
+        return _open(path, _writer)
+    return _open(path, _checkpoint)
+
+
 def _found(name_or_path: str | os.PathLike[str]) -> tuple[Checkpoint, str | None, bool]:
     """A model, the label asked for, and whether that is the model's own spelling, found by a name."""
     text = _text_of(name_or_path)
@@ -122,13 +137,16 @@ def _text_of(name_or_path: str | os.PathLike[str]) -> str:
     return os.fsdecode(name_or_path)
 
 
-def _place(name_or_path: str | os.PathLike[str], kind: str) -> tuple[Path, str | None, bool]:
-    """The file of a model, the label asked for, and whether that is the model's own spelling, found by a name."""
+def _place(name_or_path: str | os.PathLike[str], kind: str | None) -> tuple[Path, str | None, bool]:
+    """The file of a model, the label asked for, and whether that is the model's own spelling, found by a name.
+
+    ``kind`` is what is wanted, ``sketch`` or ``text``; None: either.
+    """
     text = _text_of(name_or_path)
     if isinstance(name_or_path, str) and not _looks_like_path(text):
         entries = {plain_name(name): entry for name, entry in catalogue().items()}
         entry = entries.get(plain_name(text))
-        if entry is not None and entry.kind != kind:
+        if entry is not None and kind not in {None, entry.kind}:
             raise other_kind(entry.name, entry.kind)
         if entry is not None:
             return entry.path, entry.label, True

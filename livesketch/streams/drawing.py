@@ -14,7 +14,7 @@ class Drawing:
     that draws itself to its end.
     """
 
-    def __init__(self, source: Iterator[PenAction], trail: Trail) -> None:
+    def __init__(self, source: Iterator[PenAction], trail: Trail[PenAction]) -> None:
         self._source, self._trail = source, trail
         self._actions = None if trail.present() is None else trail.actions
 

@@ -2,16 +2,15 @@
 
 import math
 import os
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import sampling
 from ..controls import Controls
-from ..errors import ControlError, StrokesError
+from ..errors import StrokesError
 from ..events import Pen, PenAction, Source
 from ..latents import Floats
 from ..models.catalogue import open_model
@@ -19,19 +18,23 @@ from ..models.checkpoint import Checkpoint
 from ..sampling import Convention
 from ..strokes import rows_of
 from ..values import whole
-from .condition import Label, given_z, label_mix, label_said, vectors_of
+from .condition import Condition, Label, given_z, label_mix, label_said, vectors_of
 from .drawing import Drawing
 from .given import Strokes, Units, are_polylines, data_rows
 from .likelihood import LogProb, log_prob
 from .model_stream import ModelStream
+from .one_voice import OneVoice
+from .past import Past
 from .records import pen_action
-from .trail import StreamSnapshot, Trail
+from .trail import Trail
 
 if TYPE_CHECKING:
     from .guess import Guess, Guesser
 
+_SOURCES: Final[dict[bool, Source]] = {False: "model", True: "human"}
 
-class SketchStream(ModelStream):
+
+class SketchStream(ModelStream, OneVoice[PenAction]):
     """One voice of a Sketch-RNN decoder: each ``next()`` is one decoder step and gives one ``PenAction``.
 
     After END, or a cut at the model's maximum length, the next call begins the next drawing. Make one with
@@ -44,14 +47,15 @@ class SketchStream(ModelStream):
     (0, True)
     """
 
-    __slots__ = ("_guesser", "_trail", "_voice")
+    __slots__ = ("_guesser", "_past", "_trail", "_voice")
 
     def __init__(
         self, checkpoint: Checkpoint, label: str | None, controls: Controls, seed: int, backend: str, voice: int
     ) -> None:
         self._voice = whole("voice", voice, 0, 2**32 - 1)
         super().__init__(checkpoint, label, controls, seed, backend, range(self._voice, self._voice + 1))
-        self._trail = Trail()
+        self._trail: Trail[PenAction] = Trail()
+        self._past: Past[PenAction] = Past()
         self._guesser: Guesser | None = None
 
     def __repr__(self) -> str:
@@ -61,11 +65,6 @@ class SketchStream(ModelStream):
             f"<SketchStream {self.name!r}{named} seed={self._seed} temperature={self.temperature:g} "
             f"({self.convention}) voice={self._voice} on {self.backend}>"
         )
-
-    @property
-    def voice(self) -> int:
-        """The voice's number in the random counter."""
-        return self._voice
 
     @property
     def label(self) -> str | dict[str, float] | None:
@@ -97,92 +96,28 @@ class SketchStream(ModelStream):
     def z(self, z: ArrayLike | None) -> None:
         self._want(z=given_z(self._checkpoint, z, 1, each=False))
 
-    def __iter__(self) -> Iterator[PenAction]:
-        return self
-
-    def __next__(self) -> PenAction:
-        """One decoder step."""
-        with self._lock:
-            action = self._action(self._records()[0], "model")
-            self._trail.add(action)
-            self._trail.unsent.clear()
-            self._taken = self._batch.steps  # the last: what breaks this off before leaves the action due
-            return action
-
-    def events(self) -> list[PenAction]:
-        """What a player sends for one step: rows fed since the last step of this drawing, then one new action."""
-        with self._lock:
-            unsent = self._trail.unsent.copy()
-            return [*unsent, next(self)]
-
-    def _action(self, record: Any, source: Source) -> PenAction:
-        condition = self._conditioned or self._wanted
+    def _event(self, record: Any, *, given: bool) -> PenAction:
+        condition, source = self._conditioned or self._wanted, _SOURCES[given]
         return pen_action(record, self.name, self._voice, self._checkpoint.stage_units, condition, source=source)
-
-    def take(self, n: int) -> list[PenAction]:
-        """The next n actions."""
-        return [next(self) for _ in range(whole("take", n, 0, 10**9))]
 
     def drawing(self) -> Drawing:
         """An iterator over the rest of this drawing, or over the next where this is over; Jupyter shows it."""
         return Drawing(self, self._trail)
 
-    @property
-    def actions(self) -> list[PenAction]:
-        """The present drawing's actions so far, drawn and fed, one that Ctrl-C kept from being handed out included."""
-        with self._lock:
-            return self._trail.having(self._due())
-
-    def restart(self) -> Self:
-        """Back to step 0 of the same drawing: the same seed draws it again."""
-        with self._lock:
-            self._batch.restart(0)
-            self._begin_trail([])
-            self._conditioned = None
-        return self
-
-    def snapshot(self) -> StreamSnapshot:
-        """Takes everything that decides what comes next, label and latent too, but for the temperature."""
-        with self._lock:
-            self._prepare()  # so that it holds the first state of the label and latent that it names
-            trail, due = self._trail, self._batch.actions.copy() if self._due() else None
-            drawn = tuple(trail.actions), tuple(trail.unsent)
-            return StreamSnapshot(self._origin(), self._batch.snapshot(), self._wanted, *drawn, due)
-
-    def restore(self, snapshot: StreamSnapshot) -> Self:
-        """Puts a snapshot back, with the label and latent of then: what followed it then follows it again.
-
-        Raises:
-            ControlError: it was taken of a stream of another model, name, seed, voice or backend.
-        """
-        if not isinstance(snapshot, StreamSnapshot) or snapshot.origin != self._origin():
-            taken = (
-                f"{snapshot!r:.60}"
-                if not isinstance(snapshot, StreamSnapshot)
-                else f"a stream with {snapshot.origin[1:]}"
-            )
-            raise ControlError(f"a snapshot of {taken}; expected one of this stream, {self._origin()[1:]}")
-        with self._lock:
-            if not snapshot.batch.voices["step"][0]:
-                self._vectors[0] = math.nan  # the first state will be of the vector of then, not of the one in use
-            self._batch.restore(snapshot.batch)
-            self._begin_trail(snapshot.trail, snapshot.unsent)
-            if snapshot.due is not None:
-                self._batch.actions[:] = snapshot.due
-                self._taken -= 1
-            self._wanted, self._conditioned = snapshot.condition, None
-        return self
-
     def _origin(self) -> tuple[object, ...]:
         return id(self._checkpoint), self.name, self._seed, self._voice, self.backend
 
-    def _begin_trail(self, actions: Iterable[PenAction], unsent: Iterable[PenAction] = ()) -> None:
-        self._trail.begin(actions, unsent)
-        self._taken = self._batch.steps
+    def _standing(self) -> Condition:
+        return self._wanted
 
-    def _due(self) -> PenAction | None:
-        """An action that is drawn, but that Ctrl-C kept from being handed out; under the lock."""
-        return None if self._batch.steps == self._taken else self._action(self._batch.actions[0], "model")
+    def _stand(self, standing: Condition) -> None:
+        self._wanted, self._conditioned = standing, None
+        self._vectors[0] = math.nan  # the first state may be of another vector than the one in use
+
+    def _twin(self, seed: int, voice: int) -> Self:
+        twin = type(self)(self._checkpoint, None, self._controls, seed, self.backend, voice)
+        twin.name = self.name
+        return twin
 
     def feed(self, strokes: Strokes, *, units: Units = "data") -> list[PenAction]:
         """The human draws: the rows become the model's own past, and the next step goes on from there.
@@ -212,22 +147,7 @@ class SketchStream(ModelStream):
                     f"{len(rows)} rows: {self.name!r} draws at most {self._checkpoint.max_steps} steps and {begun} are "
                     f"drawn; expected at most {max(room, 0)}: simplify the strokes or begin a new drawing"
                 )
-            self._prepare()
-            snapshot = self._batch.snapshot()
-            try:
-                actions = [self._action(record, "human") for record in self._batch.force(0, rows)]
-            except BaseException:  # Ctrl-C: all of it is fed, or nothing
-                self._batch.restore(snapshot)
-                raise
-            self._trail.feed(actions)
-            return actions
-
-    def _keep_due(self) -> None:
-        """Puts an action that is drawn, but that Ctrl-C kept from being delivered, before what a player sends next."""
-        due = self._due()
-        if due is not None:
-            self._trail.keep(due)
-            self._taken = self._batch.steps
+            return self._feed(rows)
 
     def log_prob(self, strokes: Strokes, *, units: Units = "data") -> LogProb:
         """How likely the model finds these strokes as a whole drawing, under the label and the latent in use.

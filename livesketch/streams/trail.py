@@ -1,52 +1,38 @@
-"""What is drawn of a stream's present drawing, what of it no player has sent yet, and a place to go back to."""
+"""What there is of a stream's present drawing or piece, and what of it no player has sent yet."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Generic, TypeVar
 
-from numpy.typing import NDArray
+from ..events import PenAction, Token
 
-from ..backends.protocol import Snapshot
-from ..events import PenAction
-from .condition import Condition
+EventT = TypeVar("EventT", bound=PenAction | Token)
 
 
-@dataclass(frozen=True, slots=True)
-class StreamSnapshot:
-    """Everything that decides what a stream draws next, but for the temperature and its convention."""
-
-    origin: tuple[object, ...]
-    """Model, name, seed, voice and backend of the stream it was taken of: only there it can be put back."""
-    batch: Snapshot
-    condition: Condition
-    """The label and the latent."""
-    trail: tuple[PenAction, ...]
-    unsent: tuple[PenAction, ...]
-    """Rows that no player has sent yet."""
-    due: NDArray[Any] | None
-    """The record, (1,), of an action that is drawn, but that Ctrl-C kept from being handed out."""
+def number_of(event: PenAction | Token) -> int:
+    """The number of the drawing or piece that an event is of."""
+    return event.drawing if isinstance(event, PenAction) else event.piece
 
 
-class Trail:
-    """The actions of a present drawing, handed out or fed."""
+class Trail(Generic[EventT]):
+    """The events of a present drawing (a text model's: piece), handed out or fed."""
 
     __slots__ = ("actions", "unsent")
 
     def __init__(self) -> None:
-        self.begin([])
-
-    def begin(self, actions: Iterable[PenAction], unsent: Iterable[PenAction] = ()) -> None:
-        """Another place: a drawing that was begun so far."""
-        self.actions = [*actions]
+        self.actions: list[EventT] = []
         """A new list for each drawing: whoever holds the old one has the old drawing, whole."""
-        self.unsent = [*unsent]
+        self.unsent: list[EventT] = []
         """Those that a player sends before the next action."""
 
-    def present(self) -> PenAction | None:
+    def begin(self, actions: Iterable[EventT], unsent: Iterable[EventT] = ()) -> None:
+        """Another place: a drawing that was begun so far."""
+        self.actions, self.unsent = [*actions], [*unsent]
+
+    def present(self) -> EventT | None:
         """The latest one, where its drawing goes on."""
         return self.actions[-1] if self.actions and not self.actions[-1].last else None
 
-    def add(self, action: PenAction) -> None:
+    def add(self, action: EventT) -> None:
         """The next one; again, it is not added again: Ctrl-C may come between this and the handing out."""
         if self._has(action):
             return
@@ -54,13 +40,13 @@ class Trail:
             self.actions = []
         self.actions.append(action)
 
-    def having(self, due: PenAction | None) -> list[PenAction]:
+    def having(self, due: EventT | None) -> list[EventT]:
         """The present drawing, an action included that is drawn and was not handed out; the trail stays as it is."""
         if due is None or self._has(due):
             return self.actions
         return [*self.actions, due] if due.step else [due]
 
-    def feed(self, actions: list[PenAction]) -> None:
+    def feed(self, actions: list[EventT]) -> None:
         """What a human drew, to be sent."""
         if actions[0].step:
             self.actions.extend(actions)
@@ -68,11 +54,20 @@ class Trail:
             self.actions = [*actions]
         self.unsent = [*self.unsent, *actions]
 
-    def keep(self, due: PenAction) -> None:
+    def keep(self, due: EventT) -> None:
         """An action that Ctrl-C kept from being handed out, to be sent before what is fed behind it."""
         self.unsent = [*self.unsent, due]
         self.add(due)
 
-    def _has(self, action: PenAction) -> bool:
+    def cut(self, actions: list[EventT]) -> None:
+        """Back to where these, the last ones of which are of the drawing that is present then, had been handed out."""
+        number = number_of(actions[-1]) if actions else -1
+        if self.actions and number_of(self.actions[-1]) == number:
+            del self.actions[actions[-1].step + 1 :]  # the same list: whoever follows the drawing goes on with it
+        else:
+            self.actions = [action for action in actions if number_of(action) == number]
+        self.unsent = [action for action in self.unsent if action in actions]
+
+    def _has(self, action: EventT) -> bool:
         latest = self.actions[-1] if self.actions else None
-        return latest is not None and (latest.drawing, latest.step) == (action.drawing, action.step)
+        return latest is not None and (number_of(latest), latest.step) == (number_of(action), action.step)

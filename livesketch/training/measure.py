@@ -8,13 +8,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..data.drawings import DrawingSet, Split, load_drawings
+from ..data.drawings import Split, load_drawings
 from ..data.sketch_npz import SPLITS
 from ..errors import ControlError, DataError
 from ..models.catalogue import listed, plain_name
 from ..models.cells import sizes_of
 from ..models.checkpoint import Checkpoint
 from ..models.network import NetworkSpec, SketchRNN
+from ..models.text_model import TextCheckpoint
 from .batches import Sketches
 from .evaluation import evaluate
 from .losses import Losses
@@ -71,7 +72,7 @@ def measure(
         raise ControlError(
             f"N_max {longest}: a drawing has {rows} rows, expected that many or more; or give --max-rows"
         )
-    classes = _classes(checkpoint, data, part, label)
+    classes = classes_of(checkpoint, data.labels, label)[part.label]
     sketches = Sketches(part.drawings, classes, checkpoint.scale_factor, checkpoint.start_token)
     names = checkpoint.labels or (checkpoint.name,)
 
@@ -108,15 +109,24 @@ def _limited(part: Split, limit: int | None) -> Split:
     return Split([part.drawings[i] for i in keep], part.label[keep])
 
 
-def _classes(checkpoint: Checkpoint, data: DrawingSet, part: Split, label: str | None) -> NDArray[np.int64]:
-    """The model's class number of each drawing."""
+def classes_of(checkpoint: Checkpoint | TextCheckpoint, names: Sequence[str], label: str | None) -> NDArray[np.int64]:
+    """The model's class number of each of the data's classes; 0 for all in a model without labels.
+
+    Args:
+        checkpoint: the model.
+        names: of the data's classes.
+        label: the model's label for all of them; by default each class has its own name.
+
+    Raises:
+        DataError: a class that the model does not have; ControlError: a label for a model that has none.
+    """
     if label is not None and not checkpoint.labels:
-        raise ControlError(f"label {label!r}: {checkpoint.name!r} draws one thing and has no labels; leave it out")
+        raise ControlError(f"label {label!r}: {checkpoint.name!r} makes one thing and has no labels; leave it out")
     if not checkpoint.labels:
-        return np.zeros(len(part.drawings), np.int64)
+        return np.zeros(len(names), np.int64)
     known = {plain_name(name): number for number, name in enumerate(checkpoint.labels)}
     numbers = []
-    for name in data.labels:
+    for name in names:
         number = known.get(plain_name(label or name))
         if number is None:
             raise DataError(
@@ -124,4 +134,4 @@ def _classes(checkpoint: Checkpoint, data: DrawingSet, part: Split, label: str |
                 f"{listed(checkpoint.labels)}"
             )
         numbers.append(number)
-    return np.array(numbers, np.int64)[part.label]
+    return np.array(numbers, np.int64)

@@ -52,7 +52,8 @@ def info_of(settings: TextSettings, corpus: Corpus) -> TextInfo:
         embedding=embedding, hidden=settings.hidden, layers=settings.layers, tied=attention or not settings.embedding,
         heads=settings.heads if attention else 0, window=settings.window if attention else 0,
         label_size=(embedding if attention else settings.label_size) if labels else 0, labels=labels,
-        max_steps=settings.max_steps or RUNNING_STEPS, forget_bias=0.0 if attention else 1.0, attribution="", data="", losses={}, source={},
+        max_steps=settings.max_steps or RUNNING_STEPS, forget_bias=0.0 if attention else 1.0,
+        licence="", attribution="", data="", losses={}, source={},
     )  # fmt: skip
 
 

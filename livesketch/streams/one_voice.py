@@ -1,0 +1,254 @@
+"""What a sketch stream and a text stream share: one voice that can be taken back, branched off and put back."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, Self
+
+from numpy.typing import NDArray
+
+from ..errors import ControlError
+from ..sampling import checked_seed
+from ..values import whole
+from .past import Past
+from .trail import EventT, Trail, number_of
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSnapshot:
+    """Everything that decides what a stream makes next, but for what is live: temperature and the like."""
+
+    origin: tuple[object, ...]
+    """Model, name, seed, voice and backend of the stream it was taken of: only there it can be put back."""
+    batch: Any
+    """The backend's snapshot."""
+    standing: object
+    """What was asked for: label and latent; a text stream's plan too."""
+    trail: tuple[Any, ...]
+    unsent: tuple[Any, ...]
+    """Events that no player has sent yet."""
+    due: NDArray[Any] | None
+    """The record, (1,), of an event that is made, but that Ctrl-C kept from being handed out."""
+
+
+class OneVoice(Generic[EventT]):
+    """One voice: each ``next()`` is one step of the model and gives one event.
+
+    The class beside it brings the batch; it says what is asked for as one immutable value, ``_standing``, and takes it
+    up again with ``_stand``.
+    """
+
+    if not TYPE_CHECKING:
+        __slots__ = ()  # the class that is made of this and another has them
+
+    _batch: Any
+    """A ``Batch`` or ``TextBatch``; what both have is used here."""
+    _lock: threading.RLock
+    _past: Past[EventT]
+    _seed: int
+    _taken: int
+    _trail: Trail[EventT]
+    _voice: int
+    name: str
+
+    def _event(self, record: Any, *, given: bool) -> EventT:
+        """The event of a backend's record."""
+        raise NotImplementedError
+
+    def _prepare(self) -> bool:
+        """What the next step needs to know, under the lock; whether the batch's condition changed."""
+        raise NotImplementedError
+
+    def _standing(self) -> object:
+        raise NotImplementedError
+
+    def _stand(self, standing: Any) -> None:
+        raise NotImplementedError
+
+    def _origin(self) -> tuple[object, ...]:
+        raise NotImplementedError
+
+    def _twin(self, seed: int, voice: int) -> Self:
+        """Another stream made as this one was, with the controls of now."""
+        raise NotImplementedError
+
+    def _step(self) -> EventT:
+        """Makes one step, or takes up the one that is due; under the lock."""
+        self._ready()
+        if self._batch.steps == self._taken:  # else Ctrl-C came between a step and its delivery: it is still due
+            self._batch.step()
+        return self._event(self._batch.actions[0], given=False)
+
+    def _ready(self) -> None:
+        """All that the next step needs, and a place to come back to, under the lock."""
+        changed = self._prepare()
+        if self._batch.steps == self._taken and (changed or self._past.wants_anchor()):
+            self._past.anchor(self._batch.snapshot(), self._standing())
+
+    def __iter__(self) -> Iterator[EventT]:
+        return self
+
+    def __next__(self) -> EventT:
+        """One step of the model."""
+        with self._lock:
+            event = self._step()
+            self._keep(event)
+            self._trail.unsent.clear()
+            self._taken = self._batch.steps  # the last: what breaks this off before leaves the event due
+            return event
+
+    def _keep(self, event: EventT) -> None:
+        """Remembers an event; again, it is not remembered twice: Ctrl-C may come before it is handed out."""
+        latest = self._past.latest
+        if latest is None or (number_of(latest), latest.step) != (number_of(event), event.step):
+            self._past.add(event, self._batch.mark(0))
+        self._trail.add(event)
+
+    def _feed(self, given: NDArray[Any]) -> list[EventT]:
+        """The voice takes these rows or tokens (n, ...) as its own: all, or, broken off, none; under the lock."""
+        self._ready()
+        before, events = self._batch.snapshot(), list[EventT]()
+        try:
+            for i in range(len(given)):
+                if self._past.wants_anchor():
+                    self._past.anchor(self._batch.snapshot(), self._standing())
+                event = self._event(self._batch.force(0, given[i : i + 1])[0], given=True)
+                self._past.add(event, self._batch.mark(0))
+                events.append(event)
+        except BaseException:
+            self._batch.restore(before)
+            self._past.drop(len(events))
+            raise
+        self._trail.feed(events)
+        return events
+
+    def events(self) -> list[EventT]:
+        """What a player sends for one step: what was fed since the last step of this drawing, then one new event."""
+        with self._lock:
+            unsent = self._trail.unsent.copy()
+            return [*unsent, next(self)]
+
+    def take(self, n: int) -> list[EventT]:
+        """The next n events."""
+        return [next(self) for _ in range(whole("take", n, 0, 10**9))]
+
+    @property
+    def voice(self) -> int:
+        """The voice's number in the random counter."""
+        return self._voice
+
+    @property
+    def actions(self) -> list[EventT]:
+        """The present drawing's (piece's) events so far, one that Ctrl-C kept from being handed out included."""
+        with self._lock:
+            return self._trail.having(self._due())
+
+    def restart(self) -> Self:
+        """Back to step 0 of the same drawing or piece: the same seed makes it again."""
+        with self._lock:
+            self._batch.restart(0)
+            self._move([])
+            self._stand(self._standing())
+        return self
+
+    def snapshot(self) -> StreamSnapshot:
+        """Takes everything that decides what comes next, label and latent too, but for live controls as temperature."""
+        with self._lock:
+            self._prepare()  # so that it holds the first state of the label and latent that it names
+            trail, due = self._trail, self._batch.actions.copy() if self._due() else None
+            made = tuple(trail.actions), tuple(trail.unsent)
+            return StreamSnapshot(self._origin(), self._batch.snapshot(), self._standing(), *made, due)
+
+    def restore(self, snapshot: StreamSnapshot) -> Self:
+        """Puts a snapshot back, with the label and latent of then: what followed it then follows it again.
+
+        Raises:
+            ControlError: it was taken of a stream of another model, name, seed, voice or backend.
+        """
+        if not isinstance(snapshot, StreamSnapshot) or snapshot.origin != self._origin():
+            taken = (
+                f"{snapshot!r:.60}"
+                if not isinstance(snapshot, StreamSnapshot)
+                else f"a stream with {snapshot.origin[1:]}"
+            )
+            raise ControlError(f"a snapshot of {taken}; expected one of this stream, {self._origin()[1:]}")
+        with self._lock:
+            self._put(snapshot)
+        return self
+
+    def _put(self, snapshot: StreamSnapshot) -> None:
+        self._batch.restore(snapshot.batch)
+        self._move([*snapshot.trail], [*snapshot.unsent])
+        if snapshot.due is not None:
+            self._batch.actions[:] = snapshot.due
+            self._taken -= 1
+        self._stand(snapshot.standing)
+
+    def fork(self, *, seed: int | None = None, voice: int | None = None) -> Self:
+        """A second stream that goes on from here by itself, with the controls of now.
+
+        It makes what this one would, until something about it is changed: a control, or here ``seed`` or ``voice``,
+        which give it other chance from the next step on.
+
+        Raises:
+            ControlError: a seed or voice out of range.
+        """
+        key = self._seed if seed is None else checked_seed(seed)
+        number = self._voice if voice is None else whole("voice", voice, 0, 2**32 - 1)
+        with self._lock:
+            snapshot = self.snapshot()
+            twin = self._twin(key, number)
+        twin._put(snapshot)  # noqa: SLF001 - a stream of this very class
+        twin._batch.rekey(0, key, number)  # noqa: SLF001 - likewise
+        return twin
+
+    def rewind(self, n: int = 1) -> Self:
+        """Takes the last n steps back, fed ones too, over the ends of drawings; what comes next is drawn anew.
+
+        With everything as it was it comes out the same, bit for bit; change a control, or ``feed`` something else,
+        first. Label and latent become what they were then; temperature and the like stay as they are. The events of
+        ``actions`` go, and whoever iterates over the drawing goes on from there. Up to 1024 steps are remembered, since
+        the last ``restart`` or ``restore``.
+
+        Raises:
+            ControlError: more steps than are remembered.
+        """
+        n = whole("rewind", n, 1, 10**9)
+        with self._lock:
+            self._keep_due()
+            if n > len(self._past):
+                raise ControlError(f"rewind {n}: {len(self._past)} steps can be taken back; expected at most as many")
+            anchor, marks, left = self._past.back(n)
+            before = self.snapshot()
+            try:
+                self._batch.restore(anchor.snapshot)
+                self._stand(anchor.standing)
+                self._prepare()
+                self._batch.redo(0, marks)
+            except BaseException:  # Ctrl-C: all of it, or nothing
+                self._batch.restore(before.batch)
+                self._stand(before.standing)
+                raise
+            self._stand(anchor.standing)  # the drawing that begins next may have another latent by chance
+            self._past.drop(n)
+            self._trail.cut(left)
+            self._taken = self._batch.steps
+        return self
+
+    def _move(self, actions: list[EventT], unsent: list[EventT] | None = None) -> None:
+        """Another place, which does not follow what was."""
+        self._trail.begin(actions, unsent or [])
+        self._past.clear()
+        self._taken = self._batch.steps
+
+    def _due(self) -> EventT | None:
+        """An event that is made, but that Ctrl-C kept from being handed out; under the lock."""
+        return None if self._batch.steps == self._taken else self._event(self._batch.actions[0], given=False)
+
+    def _keep_due(self) -> None:
+        """Puts an event that is made, but that Ctrl-C kept from being delivered, before what a player sends next."""
+        due = self._due()
+        if due is not None:
+            self._keep(due)
+            self._trail.keep(due)
+            self._taken = self._batch.steps
