@@ -18,7 +18,6 @@ from .pingshui import EITHER, LEVEL, OBLIQUE, is_ideograph, pingshui
 from .tones import State as Tones
 from .tones import ToneReader
 
-
 KEPT_ROWS: Final = 256
 """Rows that are kept for different sets of rhyme groups."""
 
