@@ -21,6 +21,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from . import forms as forms
     from .errors import BackendUnavailableError as BackendUnavailableError
     from .errors import CheckpointError as CheckpointError
     from .errors import ControlError as ControlError
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from .events import Pen as Pen
     from .events import PenAction as PenAction
     from .events import Token as Token
+    from .handwriting.hand import Handwriting as Handwriting
+    from .handwriting.hand import handwrite as handwrite
     from .latents import analogy as analogy
     from .latents import lerp as lerp
     from .latents import near as near
@@ -54,9 +57,13 @@ if TYPE_CHECKING:
     from .player.performance import players as players
     from .player.players import Player as Player
     from .streams.drawing import Drawing as Drawing
+    from .streams.drawing import Piece as Piece
     from .streams.guess import Guess as Guess
     from .streams.sketch import SketchStream as SketchStream
     from .streams.sketch import sketch as sketch
+    from .streams.text import Candidate as Candidate
+    from .streams.text import TextStream as TextStream
+    from .streams.text import text as text
     from .streams.voices import Actions as Actions
     from .streams.voices import SketchVoices as SketchVoices
     from .streams.voices import voices as voices
@@ -70,6 +77,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Actions": "streams.voices",
     "BackendUnavailableError": "errors",
+    "Candidate": "streams.text",
     "CheckpointError": "errors",
     "ControlError": "errors",
     "Cue": "events",
@@ -77,6 +85,7 @@ _HOMES = {
     "DownloadError": "errors",
     "Drawing": "streams.drawing",
     "Guess": "streams.guess",
+    "Handwriting": "handwriting.hand",
     "LivesketchError": "errors",
     "MissingExtraError": "errors",
     "ModelNotFoundError": "errors",
@@ -84,17 +93,20 @@ _HOMES = {
     "OutputError": "errors",
     "Pen": "events",
     "PenAction": "events",
+    "Piece": "streams.drawing",
     "Player": "player.players",
     "Recorder": "outputs.recorder",
     "SketchStream": "streams.sketch",
     "SketchVoices": "streams.voices",
     "StrokesError": "errors",
+    "TextStream": "streams.text",
     "Token": "events",
     "UnsupportedModelError": "errors",
     "analogy": "latents",
     "catalogue": "models.catalogue",
     "draw": "player.performance",
     "fetch": "models.fetch",
+    "handwrite": "handwriting.hand",
     "hush": "player.performance",
     "lerp": "latents",
     "load_strokes": "stroke_files",
@@ -107,6 +119,7 @@ _HOMES = {
     "slerp": "latents",
     "svg": "outputs.svg",
     "terminal": "outputs.terminal",
+    "text": "streams.text",
     "to_polylines": "strokes",
     "to_stroke3": "strokes",
     "trace": "outputs.trace",
@@ -117,6 +130,7 @@ _HOMES = {
 __all__ = [
     "Actions",
     "BackendUnavailableError",
+    "Candidate",
     "CheckpointError",
     "ControlError",
     "Cue",
@@ -124,6 +138,7 @@ __all__ = [
     "DownloadError",
     "Drawing",
     "Guess",
+    "Handwriting",
     "LivesketchError",
     "MissingExtraError",
     "ModelNotFoundError",
@@ -131,17 +146,21 @@ __all__ = [
     "OutputError",
     "Pen",
     "PenAction",
+    "Piece",
     "Player",
     "Recorder",
     "SketchStream",
     "SketchVoices",
     "StrokesError",
+    "TextStream",
     "Token",
     "UnsupportedModelError",
     "analogy",
     "catalogue",
     "draw",
     "fetch",
+    "forms",
+    "handwrite",
     "hush",
     "lerp",
     "load_strokes",
@@ -154,6 +173,7 @@ __all__ = [
     "slerp",
     "svg",
     "terminal",
+    "text",
     "to_polylines",
     "to_stroke3",
     "trace",
@@ -162,6 +182,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "forms":
+        return importlib.import_module(".forms", __name__)
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -97,6 +97,10 @@ class Token:
     """The model ended the piece by itself; False where it was cut."""
     cost: float = 0.0
     """Nats that constraints took: the negative logarithm of the share of probability that they left."""
+    softened: bool = False
+    """Constraints left too little, and those of them that may yield did."""
+    index: int = -1
+    """The symbol's place in the model's vocabulary; -1 where it comes from no model."""
 
 
 CueKind: TypeAlias = Literal["drawing/begin", "stroke/begin", "stroke/end", "drawing/end", "swap", "hush"]

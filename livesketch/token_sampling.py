@@ -30,6 +30,12 @@ UNK: Final = 1
 MASS_LIMIT: Final = 2.0**-1022
 """The least mass that is said, so that its logarithm is finite."""
 
+LEAST_MASS: Final = 1e-4
+"""Share of probability that a hard and a soft bias together must leave; below it the soft one yields."""
+
+SOFTENED: Final = -8.0
+"""What a soft bias is then held above, nats: e^-8 is 3 in 10,000."""
+
 _MOST: Final = 2**31
 
 
@@ -121,6 +127,39 @@ def distribution(
     entropy = math.log(total) - float((weights[alive] * tempered[alive]).sum()) / total
     log_probs = np.where(kept, tempered - math.log(total), -math.inf)
     return Distribution(log_probs, weights, max(entropy, 0.0), _mass(values, bias, settings.divisor))
+
+
+def held(
+    logits: NDArray[Any], hard: NDArray[Any] | None, soft: NDArray[Any] | None, settings: TextSettings = PLAIN
+) -> tuple[Distribution, bool]:
+    """The distribution under a bias that must be kept and one that may yield, and whether that one yielded.
+
+    Args:
+        logits: (V,).
+        hard: (V,), as ``distribution`` takes a bias; None for none.
+        soft: (V,), numbers up to 0 that are added to it. Where both leave less than ``LEAST_MASS``, it is held above
+            ``SOFTENED``.
+        settings: of the voice.
+    """
+    if hard is None or soft is None:
+        return distribution(logits, hard, settings), False
+    both = hard + soft
+    usable = both[END] > -math.inf or both[UNK if settings.unknown else UNK + 1 :].max() > -math.inf
+    if usable:
+        found = distribution(logits, both, settings)
+        if found.mass >= LEAST_MASS:
+            return found, False
+    return distribution(logits, hard + np.maximum(soft, np.float32(SOFTENED)), settings), True
+
+
+def check_soft(soft: NDArray[Any]) -> None:
+    """Refuses a soft bias (V,) with a NaN or a number above 0.
+
+    Raises:
+        ControlError: as said.
+    """
+    if not float(soft.max()) <= 0:
+        raise ControlError("a soft bias with NaN or a number above 0; expected numbers of nats up to 0")
 
 
 def check_bias(bias: NDArray[Any], *, unknown: bool) -> None:

@@ -216,6 +216,13 @@ def test_tokens_that_run_out_or_go_to_another_piece_end_the_drawing_as_not_ended
     assert [(a.drawing, a.voice, a.ended) for a in ends] == [(0, 0, False), (1, 0, False), (2, 1, False)]
 
 
+def test_a_piece_that_begins_again_is_another_drawing(file):
+    text = [*tokens("十口", end=False), *tokens("十乙")]
+    actions = list(handwrite(text, file))
+    assert [(a.drawing, a.ended) for a in actions if a.last] == [(0, False), (1, True)]
+    assert places(a for a in actions if a.drawing == 1) == places(handwrite(tokens("十乙"), file))
+
+
 def test_given_tokens_are_drawn_by_a_human_and_the_others_by_the_model(file):
     actions = list(handwrite(tokens("十口", given=1), file))
     assert [source for source, _ in itertools.groupby(a.source for a in actions)] == ["human", "model"]
@@ -310,14 +317,13 @@ def test_jitter_is_small_and_smooth_and_each_time_another(file):
     assert np.abs(offset[0] - offset[1]).max() > 0.002 * cell
 
 
-def test_a_character_does_not_depend_on_those_before_it_in_other_drawings(file):
-    long = [*tokens("十" * 30), *tokens("口", piece=1)]
-    short = [*tokens("十"), *tokens("口", piece=1)]
-    second = [
-        places(a for a in handwrite(text, file, jitter=0.1, seed=4, line=8, lines=8) if a.drawing == 1)
-        for text in (long, short)
-    ]
-    assert second[0] == second[1]
+def test_jitter_begins_anew_in_each_drawing_be_it_a_piece_or_a_page(file):
+    paged, pieces = tokens("十" * 12 + "口乙"), [*tokens("十"), *tokens("口乙", piece=1)]
+    first, second = (
+        places(a for a in handwrite(text, file, jitter=0.1, seed=4, line=4, lines=3) if a.drawing == 1)
+        for text in (paged, pieces)
+    )
+    assert first == second
 
 
 @pytest.mark.parametrize("moment", range(6))

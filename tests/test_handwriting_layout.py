@@ -114,11 +114,12 @@ def test_closing_marks_hang_over_the_end_and_opening_ones_do_not_end_a_line():
     assert rows("一。」二", 8) == ["一。」", "二"]
 
 
-def test_spaces_are_left_out_where_a_line_was_full_and_kept_where_the_text_indents():
+def test_spaces_are_lost_at_the_end_of_a_line_and_kept_where_the_text_indents():
     assert [item.along for item in placed("ab cd", 1)] == [0, 0.5, 0, 0.5]
     assert [item.along for item in placed("ab  cd", 9)] == [0, 0.5, 2, 2.5]
     assert [item.along for item in placed("a\n  b", 9)] == [0, 1]
     assert [item.along for item in placed("一。 二", 9)] == [0, 1, 0]
+    assert [item.along for item in placed("一二  三", 2)] == [0, 1, 0]
     assert [item.along for item in placed("一\u3000二\t三", 9)] == [0, 2, 5]
 
 
@@ -133,7 +134,7 @@ def test_what_has_no_strokes_takes_the_room_it_would_have():
     assert empty.find("床") is None
     setting, items = set_character(Setting(9, True), "床", empty, "model")
     assert (setting.along, len(items)) == (1, 1)
-    assert set_character(Setting(9, True), "\u0301", empty, "model")[1] == []
+    assert set_character(Setting(9, True), "\u0301", empty, "model") == (Setting(9, True), [])
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -54,6 +54,7 @@ TOKEN: Final = np.dtype(
         ("mass", "f8"),  # the share of probability that the bias left; 1 without one
         ("last", "?"),
         ("ended", "?"),
+        ("softened", "?"),  # the soft bias was held above its limit
     ]
 )
 """One voice's token."""
@@ -189,6 +190,8 @@ class TextBatch(Protocol):
     size: int
     actions: NDArray[Any]
     """What the last ``step`` gave, TOKEN records (N,)."""
+    writers: NDArray[Any]
+    """The voices' counters, WRITER records (N,), to be read."""
 
     @property
     def steps(self) -> int:
@@ -219,8 +222,12 @@ class TextBatch(Protocol):
             ControlError: a value out of its range, or with them the voice's bias forbids everything; nothing changed.
         """
 
-    def constrain(self, k: int, bias: NDArray[np.float32] | None) -> None:
+    def constrain(self, k: int, bias: NDArray[np.float32] | None, soft: NDArray[np.float32] | None = None) -> None:
         """Adds a bias (V,), nats, to the logits of voice k at every following step; -inf forbids; None takes it away.
+
+        ``soft`` (V,), of numbers up to 0, is added too, as far as enough is left: where both together leave less than
+        ``token_sampling.LEAST_MASS`` of the probability, it is held above ``token_sampling.SOFTENED``, and the record's
+        ``softened`` says so.
 
         Raises:
             ControlError: another shape, a NaN or +inf, or it forbids every token; nothing changed.
@@ -228,6 +235,9 @@ class TextBatch(Protocol):
 
     def restart(self, k: int) -> None:
         """Voice k goes back to step 0 of its present piece."""
+
+    def finish(self, k: int) -> None:
+        """Voice k's piece is over where it has begun: its next step begins another."""
 
     def step(
         self,

@@ -10,13 +10,21 @@ from numpy.typing import NDArray
 from ..errors import ControlError, UnsupportedModelError
 from ..models.checkpoint import TextCheckpoint
 from ..models.text_model import ARCHITECTURES, END
-from ..token_sampling import TextSettings, check_bias
+from ..token_sampling import TextSettings, check_bias, check_soft
 from .protocol import TOKEN, WRITER, Mark, TextSnapshot
 
 SETTINGS: Final = np.dtype(
-    [("divisor", "f8"), ("top_k", "i8"), ("top_p", "f8"), ("min_p", "f8"), ("unknown", "?"), ("biased", "?")]
+    [
+        ("divisor", "f8"),
+        ("top_k", "i8"),
+        ("top_p", "f8"),
+        ("min_p", "f8"),
+        ("unknown", "?"),
+        ("biased", "?"),
+        ("soft", "?"),
+    ]
 )
-"""One voice's ``TextSettings``, and whether it has a bias."""
+"""One voice's ``TextSettings``, and whether it has a bias, and a soft one beside it."""
 
 
 class TextNumpyBatch:
@@ -39,7 +47,9 @@ class TextNumpyBatch:
         self.writers = np.zeros(size, WRITER)
         self.settings = np.zeros(size, SETTINGS)
         self._unknown, self._biased = self.settings["unknown"], self.settings["biased"]  # the same memory
+        self._soft = self.settings["soft"]
         self.bias = np.zeros((0, self.tokens), np.float32)  # rows for the voices with the first constraint
+        self.soft = np.zeros((0, self.tokens), np.float32)  # likewise
         self.actions = np.zeros(size, TOKEN)
         self.count = np.zeros(1, np.int64)
         for k in range(size):
@@ -77,20 +87,30 @@ class TextNumpyBatch:
         new, biased = TextSettings(divisor, top_k, top_p, min_p, unknown), bool(self.settings[k]["biased"])
         if biased:
             check_bias(self.bias[k], unknown=new.unknown)
-        self.settings[k] = (new.divisor, new.top_k, new.top_p, new.min_p, new.unknown, biased)
+        self.settings[k] = (new.divisor, new.top_k, new.top_p, new.min_p, new.unknown, biased, self._soft[k])
 
-    def constrain(self, k: int, bias: NDArray[np.float32] | None) -> None:
+    def constrain(self, k: int, bias: NDArray[np.float32] | None, soft: NDArray[np.float32] | None = None) -> None:
         """``TextBatch.constrain``."""
         if bias is None:
-            self._biased[k] = False
+            self._biased[k] = self._soft[k] = False
             return
-        if bias.shape != (self.tokens,):
-            raise ControlError(f"a bias of shape {bias.shape}; expected ({self.tokens},): nats for every token")
+        for row in (bias,) if soft is None else (bias, soft):
+            if row.shape != (self.tokens,):
+                raise ControlError(f"a bias of shape {row.shape}; expected ({self.tokens},): nats for every token")
         check_bias(bias, unknown=bool(self._unknown[k]))
         if not len(self.bias):
             self.bias = np.zeros((self.size, self.tokens), np.float32)
+        if soft is not None:
+            check_soft(soft)
+            if not len(self.soft):
+                self.soft = np.zeros((self.size, self.tokens), np.float32)
+            self.soft[k] = soft
         self.bias[k] = bias
-        self._biased[k] = True
+        self._biased[k], self._soft[k] = True, soft is not None
+
+    def finish(self, k: int) -> None:
+        """``TextBatch.finish``."""
+        self.writers["done"][k] = self.writers["step"][k] > 0
 
     def restart(self, k: int) -> None:
         """``TextBatch.restart``."""

@@ -32,7 +32,6 @@ class TextCpuBatch(TextNumpyBatch):
         self._logits = np.zeros((size, width), np.float32)
         self._own_uniforms, self._drawn = np.zeros(0), np.full(size, -1)
         work = np.full((4, width), -np.inf)
-        work[1] = text_weights.FLOOR
         self._scratch = (
             work, np.zeros((2, text_weights.LANES)), np.zeros(width, np.int64),
             np.zeros(text_cut.BUCKETS, np.int64), np.zeros(text_cut.BUCKETS), self.max_steps,

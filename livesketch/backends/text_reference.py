@@ -66,7 +66,8 @@ class TextReferenceBatch(TextNumpyBatch):
                 if density is not None:
                     density[i] = self._logits[k]
                 drawn_from = token_sampling.distribution(self._logits[k], None, self._settings(k))
-                out[i] = self._take(k, token, float(drawn_from.log_probs[token]), drawn_from.entropy, 1.0)
+                place = self._take(k, token, float(drawn_from.log_probs[token]), drawn_from.entropy, 1.0)
+                out[i] = (*place, False)
         if end and density is not None:
             before = self.kept(voice)
             self.look(k)
@@ -89,15 +90,16 @@ class TextReferenceBatch(TextNumpyBatch):
         return float(sampling.uniforms(seed, writer["step"], writer["voice"], writer["piece"])[0])
 
     def _settings(self, k: int) -> TextSettings:
-        divisor, top_k, top_p, min_p, unknown, _ = self.settings[k].item()
+        divisor, top_k, top_p, min_p, unknown, *_ = self.settings[k].item()
         return TextSettings(divisor, top_k, top_p, min_p, unknown)
 
     def _act(self, k: int, u: float) -> None:
         bias = self.bias[k] if self.settings[k]["biased"] else None
-        drawn_from = token_sampling.distribution(self._logits[k], bias, self._settings(k))
+        soft = self.soft[k] if self.settings[k]["soft"] else None
+        drawn_from, softened = token_sampling.held(self._logits[k], bias, soft, self._settings(k))
         token = token_sampling.choose(drawn_from, u)
         said = float(drawn_from.log_probs[token]), drawn_from.entropy, drawn_from.mass
-        self.actions[k] = self._take(k, token, *said)
+        self.actions[k] = (*self._take(k, token, *said), softened)
 
     def _take(self, k: int, token: int, log_prob: float, entropy: float, mass: float) -> tuple[Any, ...]:
         """Voice k takes this token, which becomes its next input; returns the TOKEN record's fields."""

@@ -18,7 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ControlError
-from ..token_sampling import END, UNK
+from ..token_sampling import END, LEAST_MASS, SOFTENED, UNK
+
+__all__ = ["LEAST_MASS", "SOFTENED", "Bias", "Constraint", "Rule", "Walk", "as_rule", "bias_of", "row_of"]
 
 State = TypeVar("State")
 Key = TypeVar("Key")
@@ -26,11 +28,6 @@ Key = TypeVar("Key")
 Row = NDArray[np.float32]
 """(V,) added to logits: 0 = free, negative = penalty in nats, -inf = forbidden."""
 
-LEAST_MASS = 1e-4
-"""Share of probability (0 to 1) that hard and soft rows together must leave; below it the soft row is softened.
-The bound that models.md §5 of the project's notes proposes for poems."""
-SOFTENED = -8.0
-"""What -inf in a soft row becomes where too little mass is left, in nats: e^-8 is 3 in 10,000."""
 KEPT = 64
 """States that a :class:`Walk` keeps."""
 

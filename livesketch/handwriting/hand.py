@@ -58,7 +58,7 @@ class Handwriting:
         """Of the text's model at the start; None where there is none."""
         self._scribe, self._seed = scribe, seed
         self._written, self._pen = Written(), _PenPlace()
-        self._trail = Trail()
+        self._trail: Trail[PenAction] = Trail()
         self._lock = threading.RLock()  # a REPL may pull while a player does
 
     def __repr__(self) -> str:

@@ -106,7 +106,8 @@ class Scribe:
         if not isinstance(item, Token | str):
             raise ControlError(f"handwrite: the text gave {item!r:.60}; expected tokens, or pieces of a string")
         where = (item.voice, item.piece) if isinstance(item, Token) else (state.voice, state.piece)
-        if state.open and where != (state.voice, state.piece):
+        anew = isinstance(item, Token) and not item.step  # the same piece again: its stream was restarted
+        if state.open and (anew or where != (state.voice, state.piece)):
             return self._ended(state, ended=False)
         return replace(state, item=item, accepted=number, taken=0, open=True, voice=where[0], piece=where[1])
 

@@ -58,20 +58,16 @@ class Setting:
     along: float = 0.0
     due: bool = False
     """A verse ended: the next character begins a line, unless it closes something."""
-    wrapped: bool = False
-    """This line was begun for want of room, so that spaces at its beginning are left out."""
     word: tuple[Mark, ...] = ()
 
     def newline(self) -> tuple["Setting", list[Placed]]:
         """The text begins a line."""
         done, placed = self.flush()
-        return _next_line(done, wrapped=False), placed
+        return _next_line(done), placed
 
     def space(self, width: float) -> tuple["Setting", list[Placed]]:
-        """Ends a word; where a line begins because the one before is full or a verse ended, it is left out."""
+        """Ends a word. At the end of a line it is lost: only where the text begins a line it stays, as an indent."""
         done, placed = self.flush()
-        if done.due or (done.wrapped and not done.along):
-            return done, placed
         return replace(done, along=done.along + width), placed
 
     def add(self, mark: Mark) -> tuple["Setting", list[Placed]]:
@@ -99,7 +95,7 @@ class Setting:
             end = done.along + mark.width - _SLACK
             closing = mark.character in CLOSING
             if end > done.line + _OVERHANG * closing or (done.due and not closing):
-                done = _next_line(done, wrapped=True) if done.along else done
+                done = _next_line(done) if done.along else done
             placed.append(Placed(mark, done.row, done.along))
             done = replace(done, along=done.along + mark.width)
         clause = mark.character in CLAUSE and done.along > done.line / 2 + _SLACK
@@ -112,17 +108,17 @@ class Setting:
         return added, placed + more
 
     def _add_to_word(self, mark: Mark) -> tuple["Setting", list[Placed]]:
-        done = _next_line(self, wrapped=True) if self.due else self
+        done = _next_line(self) if self.due else self
         placed: list[Placed] = []
         length = sum(part.width for part in done.word) + mark.width
         if done.along + length > done.line + _SLACK:
             if done.along:
-                done = _next_line(done, wrapped=True)
+                done = _next_line(done)
             if done.word and length > done.line + _SLACK:  # a word that is longer than a line
                 done, placed = done.flush()
-                done = _next_line(done, wrapped=True)
+                done = _next_line(done)
         return replace(done, word=(*done.word, mark)), placed
 
 
-def _next_line(setting: Setting, *, wrapped: bool) -> Setting:
-    return replace(setting, row=setting.row + 1, along=0.0, due=False, wrapped=wrapped)
+def _next_line(setting: Setting) -> Setting:
+    return replace(setting, row=setting.row + 1, along=0.0, due=False)

@@ -13,7 +13,7 @@ from ..errors import ControlError
 from ..events import Asked
 from ..latents import USE_Z, Z_LIMIT, Floats, latent, latents, normals
 from ..models.catalogue import SHOWN, listed, nearest, spelled
-from ..models.checkpoint import Checkpoint
+from ..models.checkpoint import Checkpoint, TextCheckpoint
 from ..values import real
 
 Label: TypeAlias = str | Mapping[str, float]
@@ -80,7 +80,7 @@ def vectors_of(
     return np.concatenate([latents_of(checkpoint, given, seed, voices, drawings), labels], axis=1)
 
 
-def label_vector(checkpoint: Checkpoint, mix: Mix) -> Floats:
+def label_vector(checkpoint: Checkpoint | TextCheckpoint, mix: Mix) -> Floats:
     """The label vector (label_size,) of a mix in any order; that of one label alone is the model's own, bit for bit."""
     vector = np.zeros(checkpoint.label_size)
     for row, share in sorted((checkpoint.labels.index(label), share) for label, share in mix):
@@ -89,7 +89,7 @@ def label_vector(checkpoint: Checkpoint, mix: Mix) -> Floats:
     return vector
 
 
-def label_mix(checkpoint: Checkpoint, label: Any) -> Mix:
+def label_mix(checkpoint: Checkpoint | TextCheckpoint, label: Any) -> Mix:
     """The mix that a label, or a mapping of labels to shares, stands for.
 
     Raises:
@@ -115,7 +115,7 @@ def label_mix(checkpoint: Checkpoint, label: Any) -> Mix:
     return tuple((name, share / total) for name, share in mix.items() if share)
 
 
-def _label(checkpoint: Checkpoint, asked: Any) -> str:
+def _label(checkpoint: Checkpoint | TextCheckpoint, asked: Any) -> str:
     labels = checkpoint.labels
     if not labels:
         raise ControlError(

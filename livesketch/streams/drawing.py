@@ -1,32 +1,33 @@
-"""One drawing of a stream, as it is being drawn."""
+"""One drawing of a sketch stream, or one piece of a text stream, as it is being made."""
 
 from collections.abc import Iterator
+from typing import Generic
 
-from ..events import PenAction
-from .trail import Trail
+from ..events import PenAction, Token
+from .trail import EventT, Trail
 
 
-class Drawing:
-    """An iterator over what is left of a drawing; it ends with the action whose ``last`` is True.
+class Part(Generic[EventT]):
+    """An iterator over what is left of a drawing or piece; it ends with the event whose ``last`` is True.
 
-    ``actions`` holds the whole drawing so far, from its step 0: also what was fed, or drawn elsewhere. Where the stream
-    is restarted, restored or taken to another drawing meanwhile, the iterator ends. In Jupyter it shows itself, and for
-    that draws itself to its end.
+    ``actions`` holds the whole of it so far, from its step 0: also what was fed, or made elsewhere. Where the stream is
+    restarted, restored or taken to another drawing meanwhile, the iterator ends; after ``rewind`` within it, it goes
+    on from there.
     """
 
-    def __init__(self, source: Iterator[PenAction], trail: Trail[PenAction]) -> None:
+    def __init__(self, source: Iterator[EventT], trail: Trail[EventT]) -> None:
         self._source, self._trail = source, trail
         self._actions = None if trail.present() is None else trail.actions
 
     @property
-    def actions(self) -> list[PenAction]:
-        """The drawing so far; empty before its first action."""
+    def actions(self) -> list[EventT]:
+        """What there is of it so far; empty before its first event."""
         return self._actions or []
 
-    def __iter__(self) -> Iterator[PenAction]:
+    def __iter__(self) -> Iterator[EventT]:
         return self
 
-    def __next__(self) -> PenAction:
+    def __next__(self) -> EventT:
         if self._actions is None:
             action = next(self._source)
             self._actions = self._trail.actions
@@ -37,8 +38,17 @@ class Drawing:
 
     @property
     def finished(self) -> bool:
-        """Whether its last action is drawn."""
+        """Whether its last event is made."""
         return bool(self._actions) and self.actions[-1].last
+
+
+class Drawing(Part[PenAction]):
+    """An iterator over what is left of a drawing; it ends with the action whose ``last`` is True.
+
+    ``actions`` holds the whole drawing so far, from its step 0: also what was fed, or drawn elsewhere. Where the stream
+    is restarted, restored or taken to another drawing meanwhile, the iterator ends; after ``rewind`` within it, it goes
+    on from there. In Jupyter it shows itself, and for that draws itself to its end.
+    """
 
     def __repr__(self) -> str:
         state = "finished" if self.finished else "being drawn"
@@ -51,3 +61,29 @@ class Drawing:
         for _ in self:
             pass
         return drawing_svg(to_polylines(self.actions))
+
+
+class Piece(Part[Token]):
+    """An iterator over what is left of a piece of text; it ends with the token whose ``last`` is True.
+
+    That token is END, whose text is empty, or where the piece was cut at the model's maximum length the last one that
+    fitted. ``str(piece)`` is the text so far; ``piece.write()`` writes it to its end.
+    """
+
+    def __repr__(self) -> str:
+        state = "finished" if self.finished else "being written"
+        return f"<Piece {str(self)!r:.60}, {state}>"
+
+    def __str__(self) -> str:
+        return "".join(token.text for token in self.actions)
+
+    @property
+    def cost(self) -> float:
+        """Nats that constraints took so far."""
+        return sum(token.cost for token in self.actions)
+
+    def write(self) -> str:
+        """The whole text, written to its end."""
+        for _ in self:
+            pass
+        return str(self)

@@ -1,14 +1,12 @@
 """What one voice and many share: a model on a backend, with live controls."""
 
 import math
-import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import backends
 from ..backends.protocol import Batch
 from ..controls import Controls
 from ..errors import ControlError, UnsupportedModelError
@@ -16,6 +14,7 @@ from ..latents import USE_NOISE, Floats, normals
 from ..models.checkpoint import Checkpoint
 from ..sampling import Convention, checked_seed
 from ..values import real
+from .base import Base
 from .condition import Condition, draws_z, label_mix, latents_of, vectors_of
 from .given import Strokes, Units, data_rows
 
@@ -23,37 +22,27 @@ if TYPE_CHECKING:
     from ..backends.encoder import Encoder
 
 
-class ModelStream:
+class ModelStream(Base[Checkpoint]):
     """A batch of voices of one model, and the controls that all of them follow."""
 
     __slots__ = (
-        "__weakref__", "_applied", "_backend", "_batch", "_checkpoint", "_conditioned", "_controls", "_encoded",
-        "_encoder", "_lock", "_seed", "_taken", "_vectors", "_voices", "_wanted", "name",
+        "_applied", "_batch", "_conditioned", "_controls", "_encoded", "_encoder", "_vectors", "_wanted",
     )  # fmt: skip
 
     def __init__(
         self, checkpoint: Checkpoint, label: str | None, controls: Controls, seed: int, backend: str, voices: range
     ) -> None:
-        self._checkpoint, self._seed, self._voices = checkpoint, seed, voices
-        self.name = label or checkpoint.name
+        super().__init__(checkpoint, label or checkpoint.name, seed, backend, voices)
         mix = () if label is None else label_mix(checkpoint, label)
         self._wanted = Condition((mix,) * len(voices))
         self._conditioned: Condition | None = self._wanted
         self._vectors = vectors_of(checkpoint, self._wanted, seed, voices, np.zeros(len(voices), np.int64))
-        self._backend = backends.load(backend)
         self._batch = self._open(checkpoint, self._vectors)
         self._controls = controls
         self._apply(controls)
         self._taken = self._batch.steps
         self._encoder: Encoder | None = None
         self._encoded = 0
-        self._lock = threading.RLock()  # a REPL feeds and steps while a player does
-
-    def __reduce_ex__(self, protocol: SupportsIndex, /) -> NoReturn:
-        raise TypeError(
-            f"a stream of {self.name!r} is neither copied nor pickled, as a copy would move what it is a copy of; make "
-            f"another with the same seed ({self._seed}), or keep a .snapshot()"
-        )
 
     def _open(self, checkpoint: Checkpoint, vectors: Floats) -> Batch:
         batch = self._backend.open(checkpoint, len(vectors))
@@ -63,29 +52,9 @@ class ModelStream:
         return batch
 
     @property
-    def checkpoint(self) -> Checkpoint:
-        """The model: weights and what is known about them."""
-        return self._checkpoint
-
-    @property
     def stage_units(self) -> float:
         """Data units across the stage."""
         return self._checkpoint.stage_units
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """What ``label`` can be; empty where the model draws one thing."""
-        return self._checkpoint.labels
-
-    @property
-    def backend(self) -> str:
-        """The backend in use: what ``auto`` chose."""
-        return self._backend.name
-
-    @property
-    def seed(self) -> int:
-        """The 64-bit seed that draws all this again."""
-        return self._seed
 
     @property
     def temperature(self) -> float:

@@ -50,6 +50,8 @@ class OneVoice(Generic[EventT]):
     _trail: Trail[EventT]
     _voice: int
     name: str
+    checkpoint: Any
+    backend: Any
 
     def _event(self, record: Any, *, given: bool) -> EventT:
         """The event of a backend's record."""
@@ -66,7 +68,7 @@ class OneVoice(Generic[EventT]):
         raise NotImplementedError
 
     def _origin(self) -> tuple[object, ...]:
-        raise NotImplementedError
+        return id(self.checkpoint), self.name, self._seed, self._voice, self.backend
 
     def _twin(self, seed: int, voice: int) -> Self:
         """Another stream made as this one was, with the controls of now."""

@@ -104,9 +104,6 @@ class SketchStream(ModelStream, OneVoice[PenAction]):
         """An iterator over the rest of this drawing, or over the next where this is over; Jupyter shows it."""
         return Drawing(self, self._trail)
 
-    def _origin(self) -> tuple[object, ...]:
-        return id(self._checkpoint), self.name, self._seed, self._voice, self.backend
-
     def _standing(self) -> Condition:
         return self._wanted
 

@@ -117,13 +117,17 @@ class TokenTexts:
             return [*range(0, targets, length), targets]
         begin = self._first[number]
         breaks = np.flatnonzero(self._breaks[begin : begin + targets])  # places whose input ends a line
-        edges, step = [0], int(rng.integers(length // 2 + 1, length + 1))
-        while edges[-1] + step < targets:
+        edges = [0]
+        while True:
+            step = int(
+                rng.integers(length * 3 // 4 + 1, length + 1)
+            )  # else cuts at lines meet, epoch by epoch the same
             edge = edges[-1] + step
+            if edge >= targets:
+                break
             before = int(np.searchsorted(breaks, edge, "right"))
             near = int(breaks[before - 1]) if before else 0
             edges.append(near if near > edges[-1] + step // 2 else edge)
-            step = length
         return [*edges, targets]
 
     def batch(self, chunks: Chunks, ids: NDArray[np.int64] | Sequence[int]) -> TextBatch:

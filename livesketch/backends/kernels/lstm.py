@@ -11,7 +11,7 @@ _HALF = np.float32(0.5)
 
 
 @compiled(fastmath=FMA)
-def _cell(sums: Any, cell: Any, hidden: Any) -> None:
+def lstm_cell(sums: Any, cell: Any, hidden: Any) -> None:
     """One panel's gates become its 32 units' new c (in place) and h: magenta ``rnn.py`` LSTMCell."""
     for u in range(UNITS):
         i = _HALF + _HALF * tanh(_HALF * sums[u])
@@ -44,7 +44,7 @@ def _update(gates: Any, scales: Any, head_w: Any, head_scales: Any, head_b: Any,
         for n in range(count):
             copy(bias[n, p * WIDTH : (p + 1) * WIDTH], sums)
             panel(gates[p], inputs[n], sums)
-            _cell(sums, cell[n, first : first + UNITS], hidden[n, first : first + UNITS])
+            lstm_cell(sums, cell[n, first : first + UNITS], hidden[n, first : first + UNITS])
     for n in range(count):
         times(hidden[n], head_scales, inputs[n])
     head_of(head_w, head_b, inputs, sums, head)

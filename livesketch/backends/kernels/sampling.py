@@ -12,7 +12,7 @@ _SHIFT = np.uint64(32)
 
 
 @compiled()
-def _philox(step: Any, voice: Any, drawing: Any, key_low: Any, key_high: Any, out: Any) -> None:
+def philox(step: Any, voice: Any, drawing: Any, key_low: Any, key_high: Any, out: Any) -> None:
     """``sampling.uniforms`` with use 0, four float64 numbers into out."""
     c0, c1 = np.uint64(step) & _U32, np.uint64(voice) & _U32
     c2, c3 = np.uint64(drawing) & _U32, np.uint64(0)
@@ -85,7 +85,7 @@ def act(voices: Any, given: Any, head: Any, mixtures: Any, divisors: Any, spread
         if override.shape[0]:
             copy(override[n], u)
         else:
-            _philox(voice["step"], voice["voice"], voice["drawing"], voice["key_low"], voice["key_high"], u)
+            philox(voice["step"], voice["voice"], voice["drawing"], voice["key_low"], voice["key_high"], u)
         k = _choose(row, 3, mixtures, divisors[n], u[0])
         pen = _choose(row, 0, 3, divisors[n], u[1])
         at = 3 + mixtures + k

@@ -1,0 +1,153 @@
+"""Which token is drawn, from float32 logits in float64, as ``livesketch.token_sampling`` defines it.
+
+Scratch: work (4, W): the scores; the scores less the largest over the temperature; weights; scores without a bias. They
+are -inf behind V. lanes (2, LANES).
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ...sampling import LOGIT_LIMIT
+from ...token_sampling import END, MASS_LIMIT, UNK
+from .common import compiled
+from .sampling import philox
+from .text_cut import pick, truncated
+from .text_weights import FLOOR, HUGE, INF, likeliest, totals, weighed
+
+
+@compiled(inline="always")
+def _held(logit: Any) -> Any:
+    return min(LOGIT_LIMIT, max(-LOGIT_LIMIT, np.float64(logit)))  # in this order a NaN becomes the least
+
+
+@compiled()
+def _scored(logits: Any, count: Any, unknown: Any, scores: Any) -> None:
+    """The logits within their limits, of V tokens; -inf for UNK unless it may be drawn."""
+    for k in range(count):
+        scores[k] = _held(logits[k])
+    scores[UNK] = scores[UNK] if unknown else -INF
+
+
+@compiled()
+def _scored_with(logits: Any, bias: Any, unknown: Any, scores: Any, plain: Any) -> Any:
+    """``_scored`` with a bias (V,) and without; how many tokens it changes but not forbids."""
+    changed = 0
+    for k in range(bias.shape[0]):
+        value = _held(logits[k])
+        plain[k] = value
+        scores[k] = value + np.float64(bias[k])
+        changed += 1 if bias[k] != 0 and bias[k] > -INF else 0
+    if not unknown:
+        scores[UNK], plain[UNK] = -INF, -INF
+    return changed
+
+
+@compiled(inline="always")
+def _masked(count: Any, divisor: Any, top: Any, work: Any, lanes: Any) -> Any:
+    """Weighs scores that a bias made by forbidding; returns the sum of what the weights are without it."""
+    scores, tempered, weights = work[0], work[1], work[2]
+    weighed(work[3], top, divisor, tempered, weights)
+    whole, _ = totals(weights, tempered, lanes)
+    for k in range(count):
+        score, weight, value = scores[k], weights[k], tempered[k]  # all read before a choice: no branches then
+        weights[k] = weight if score > -INF else 0.0
+        tempered[k] = value if score > -INF else FLOOR
+    return whole
+
+
+@compiled(inline="always")
+def _share(bias: Any, divisor: Any, work: Any, lanes: Any) -> Any:
+    """The share of probability that any bias (V,) leaves."""
+    tempered, weights, scores = work[1], work[2], work[3]
+    top = scores[likeliest(scores, lanes[0])]
+    weighed(scores, top, divisor, tempered, weights)
+    whole, _ = totals(weights, tempered, lanes)
+    for k in range(bias.shape[0]):
+        scores[k] += min(np.float64(bias[k]), 0.0)
+    weighed(scores, top, divisor, tempered, weights)
+    left, _ = totals(weights, tempered, lanes)
+    return left / whole
+
+
+@compiled(inline="always")
+def _prepared(logits: Any, bias: Any, n: Any, biased: Any, unknown: Any, divisor: Any, work: Any, lanes: Any) -> Any:
+    """The scores of voice n's tokens (work[0]), what they weigh (work[1], work[2]), the likeliest, and the mass or 0.
+
+    For a mass of 0 the third number is what the weights sum up to without the bias.
+    """
+    count = bias.shape[1]
+    if not biased:
+        _scored(logits, count, unknown, work[0])
+        best = likeliest(work[0], lanes[0])
+        weighed(work[0], work[0, best], divisor, work[1], work[2])
+        return best, 1.0, 0.0
+    changed = _scored_with(logits, bias[n], unknown, work[0], work[3])
+    best = likeliest(work[0], lanes[0])
+    if changed == 0:
+        whole = _masked(count, divisor, work[0, best], work, lanes)
+        if whole < HUGE:
+            return best, 0.0, whole
+    mass = max(_share(bias[n], divisor, work, lanes), MASS_LIMIT)
+    weighed(work[0], work[0, best], divisor, work[1], work[2])
+    return best, mass, 0.0
+
+
+@compiled(inline="always")
+def _take(writer: Any, action: Any, token: Any, max_steps: Any) -> None:
+    """The token becomes the voice's next input; all of its record but what it was drawn from."""
+    ended = token == END
+    last = ended or writer["step"] + 1 >= max_steps
+    action["piece"], action["step"], action["token"] = writer["piece"], writer["step"], token
+    action["last"], action["ended"] = last, ended
+    writer["token"], writer["done"] = token, last
+    writer["step"] += 1
+
+
+@compiled(inline="always")
+def _drawn(settings: Any, token: Any, u: Any, best: Any, total: Any, product: Any, work: Any, lanes: Any, order: Any,
+           counts: Any, sums: Any) -> Any:  # fmt: skip
+    """The token, drawn at u where it is not given, with its log probability and the entropy.
+
+    work holds the scores, the scores less the largest over the temperature, and the weights; total and product are
+    ``totals`` of the last two.
+    """
+    scores, tempered, weights = work[0], work[1], work[2]
+    if settings["divisor"] == 0.0:
+        return (best, 0.0, 0.0) if token < 0 or token == best else (token, -INF, 0.0)
+    if settings["top_k"] > 0 or settings["top_p"] < 1.0 or settings["min_p"] > 0.0:
+        truncated(scores, tempered, weights, settings, total, order, counts, sums)
+        total, product = totals(weights, tempered, lanes)
+    if token < 0:
+        token = pick(weights, u * total)
+    log_prob = (scores[token] - scores[best]) / settings["divisor"] - math.log(total)
+    return token, log_prob, max(math.log(total) - product / total, 0.0)
+
+
+@compiled()
+def act(writers: Any, logits: Any, bias: Any, settings: Any, override: Any, given: Any, actions: Any, work: Any,
+        lanes: Any, order: Any, counts: Any, sums: Any, max_steps: Any, count: Any) -> None:  # fmt: skip
+    """One token for every voice: drawn, or the one that is given, under the settings without the bias.
+
+    Voices: writers, settings and actions (N,) records, logits (N, W), bias (N, V) or (0, V), override (N,), or (0,) for
+    Philox, given (N,), -1 where a token is to be drawn.
+    Scratch: work and lanes; order (W,); counts and sums (BUCKETS,).
+    """
+    for n in range(writers.shape[0]):
+        own, writer, u = settings[n], writers[n], 0.0
+        divisor = own["divisor"] if own["divisor"] > 0.0 else 1.0
+        biased = own["biased"] and given[n] < 0
+        best, mass, whole = _prepared(logits[n], bias, n, biased, own["unknown"], divisor, work, lanes)
+        total, product = totals(work[2], work[1], lanes)
+        if whole > 0.0:
+            mass = max(total / whole, MASS_LIMIT)
+        if override.shape[0]:
+            u = override[n]
+        else:
+            philox(writer["step"], writer["voice"], writer["piece"], writer["key_low"], writer["key_high"], lanes[0])
+            u = lanes[0, 0]
+        token, log_prob, entropy = _drawn(own, given[n], u, best, total, product, work, lanes, order, counts, sums)
+        actions[n]["log_prob"], actions[n]["entropy"], actions[n]["mass"] = log_prob, entropy, mass
+        _take(writer, actions[n], token, max_steps)
+    count[0] += 1
