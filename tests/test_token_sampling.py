@@ -1,4 +1,4 @@
-"""Sampling of tokens: bad settings, the stated rules against plain loops, frequencies, and the cpu kernel beside them."""
+"""Sampling of tokens: bad settings, the stated rules against plain loops, frequencies, and the cpu kernel."""
 
 import math
 
@@ -17,6 +17,7 @@ from livesketch.token_sampling import (
     check_bias,
     choose,
     distribution,
+    held,
     tie_margin,
 )
 
@@ -228,7 +229,7 @@ def test_entropy_grows_with_the_mode():
 # The cpu kernel beside the definition
 
 
-def kernel(logits, bias, settings_, u, token=-1):
+def kernel(logits, bias, settings_, u, token=-1, soft=None):
     """``act`` on one row of logits: a TOKEN record."""
     from livesketch.backends.kernels import text_cut, text_sampling, text_weights
     from livesketch.backends.protocol import TOKEN, WRITER
@@ -239,25 +240,25 @@ def kernel(logits, bias, settings_, u, token=-1):
     padded = np.zeros((1, width), np.float32)
     padded[0, :count] = logits
     own = np.zeros(1, RECORD)
-    own[0] = (
-        settings_.divisor, settings_.top_k, settings_.top_p, settings_.min_p, settings_.unknown, bias is not None,
-    )  # fmt: skip
-    rows = np.zeros((0, count), np.float32) if bias is None else np.array([bias], np.float32)
+    for name in ("divisor", "top_k", "top_p", "min_p", "unknown"):
+        own[name] = getattr(settings_, name)
+    own["biased"], own["soft"] = bias is not None, soft is not None
+    rows = [np.zeros((0, count), np.float32) if row is None else np.array([row], np.float32) for row in (bias, soft)]
     actions = np.zeros(1, TOKEN)
     work = np.full((4, width), -np.inf)
     text_sampling.act(
-        np.zeros(1, WRITER), padded, rows, own, np.array([u]), np.array([token]), actions, work,
+        np.zeros(1, WRITER), padded, *rows, own, np.array([u]), np.array([token]), actions, work,
         np.zeros((2, text_weights.LANES)), np.zeros(width, np.int64), np.zeros(text_cut.BUCKETS, np.int64),
-        np.zeros(text_cut.BUCKETS), 1000, np.zeros(1, np.int64),
+        np.zeros(text_cut.BUCKETS), np.zeros(count, np.float32), 1000, np.zeros(1, np.int64),
     )  # fmt: skip
     kept = np.flatnonzero(work[0, :count] > -np.inf).tolist()
     return actions[0], kept
 
 
-def assert_alike(logits, bias, settings_, u):
+def assert_alike(logits, bias, settings_, u, soft=None):
     """The kernel draws what the definition says from the same float32 logits, and says the same of it."""
-    drawn_from = distribution(logits, bias, settings_)
-    record, kept = kernel(logits, bias, settings_, u)
+    drawn_from, softened = held(logits, bias, soft, settings_)
+    record, kept = kernel(logits, bias, settings_, u, soft=soft)
     if settings_.divisor > 1e-9:  # with less, what is kept may have no logarithm left
         assert kept == np.flatnonzero(drawn_from.log_probs > -np.inf).tolist()
     if tie_margin(drawn_from, u) > 1e-12:
@@ -266,6 +267,7 @@ def assert_alike(logits, bias, settings_, u):
     assert record["log_prob"] == pytest.approx(drawn_from.log_probs[token], abs=1e-11, rel=1e-11)
     assert record["entropy"] == pytest.approx(drawn_from.entropy, abs=1e-11)
     assert record["mass"] == pytest.approx(drawn_from.mass, abs=1e-12, rel=1e-9)
+    assert record["softened"] == softened
     forced, _ = kernel(logits, None, settings_, u, token=len(logits) - 1)
     plain = distribution(logits, None, settings_)
     assert forced["log_prob"] == pytest.approx(plain.log_probs[-1], abs=1e-11, rel=1e-11)
@@ -299,10 +301,14 @@ def test_the_kernel_is_the_definition(seed, count, spread, grain, settings_, kin
     if kind == "best":
         bias[np.argsort(-logits)[: count // 2]] = -np.inf
     if kind in ("soft", "boost"):
-        bias[:] = np.where(rng.random(count) < 0.5, 0, rng.choice([-2.0, -np.inf, 2.0 if kind == "boost" else -30], count))
+        nats = [-2.0, -np.inf, 2.0 if kind == "boost" else -30]
+        bias[:] = np.where(rng.random(count) < 0.5, 0, rng.choice(nats, count))
     if bias is not None and not (bias[[0, *range(2, count)]] > -np.inf).any():
         bias[2] = 0
     assert_alike(logits, bias, settings_, u)
+    if bias is not None:
+        soft = np.where(rng.random(count) < 0.1, 0, rng.choice([-1.0, -20.0, -np.inf], count)).astype(np.float32)
+        assert_alike(logits, bias, settings_, u, soft)
 
 
 @pytest.mark.parametrize("fill", [0.0, -1e38, 1e38, math.nan, INF, -INF])

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 Ids = NDArray[np.int64]
 
+_LEAST = 0.05
+"""Least discount, so that what was never seen has some probability in a small corpus too."""
+
 
 def padded(documents: Sequence[Ids], order: int, end: int = 0) -> tuple[Ids, NDArray[np.bool_]]:
     """All documents one after the other, each behind ``order - 1`` END and before one; and which of all are targets."""
@@ -90,7 +93,7 @@ def _discounts(counts: Ids) -> NDArray[np.float64]:
     one, two, three, four = (max(int((counts == k).sum()), 1) for k in (1, 2, 3, 4))
     share = one / (one + 2 * two)
     found = [0.0, 1 - 2 * share * two / one, 2 - 3 * share * three / two, 3 - 4 * share * four / three]
-    return np.clip(found, 0.0, [0.0, 1.0, 2.0, 3.0])
+    return np.clip(found, [0.0, _LEAST, _LEAST, _LEAST], [0.0, 1.0, 2.0, 3.0])
 
 
 def best_share(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:

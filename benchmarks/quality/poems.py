@@ -89,10 +89,8 @@ def compared(model: TextCheckpoint, corpus: Corpus, minutes: float, order: tuple
     found: dict[str, dict[str, float]] = {}
     facts: dict[str, Any] = {}
     if "checkpoint" in order:
-        part = Texts(
-            corpus.test.documents, classes_of(model, corpus.labels, None)[corpus.test.label], corpus.test.ended
-        )
-        texts = TokenTexts(part, tokenizer(model))
+        classes = classes_of(model, corpus.labels, None)
+        texts = TokenTexts(replace(corpus.test, label=classes[corpus.test.label]), tokenizer(model))
         nats = checkpoint_nats(model, texts)
         whole = sum(part.nats for part in evaluate_text(text_network_of(model), texts).values())
         assert abs(nats.sum() - whole) < 1e-3 * whole, "two ways of measuring differ"
@@ -132,10 +130,10 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"{'nats per character':20}" + "".join(f"{name:>24}" for name in next(iter(rows.values()))))
     for name, row in rows.items():
         print(f"{name:20}" + "".join(f"{value:24.4f}" for value in row.values()))
+    weights = sum(tensor.values.size for tensor in model.tensors.values())
     about = {
-        "model": model.name, "step": model.source.get("step"),
-        "weights": sum(tensor.values.size for tensor in model.tensors.values()), "vocabulary": len(model.vocabulary), "threads": torch.get_num_threads(),
-        "classes": list(corpus.labels),
+        "model": model.name, "step": model.source.get("step"), "weights": weights,
+        "vocabulary": len(model.vocabulary), "threads": torch.get_num_threads(), "classes": list(corpus.labels),
         "counted": "every character and one END a document, of the test split by the documents' hashes",
     }  # fmt: skip
     print(f"written: {record.write('poems', about | facts, options.out)}")

@@ -34,7 +34,8 @@ class TextCpuBatch(TextNumpyBatch):
         work = np.full((4, width), -np.inf)
         self._scratch = (
             work, np.zeros((2, text_weights.LANES)), np.zeros(width, np.int64),
-            np.zeros(text_cut.BUCKETS, np.int64), np.zeros(text_cut.BUCKETS), self.max_steps,
+            np.zeros(text_cut.BUCKETS, np.int64), np.zeros(text_cut.BUCKETS), np.zeros(self.tokens, np.float32),
+            self.max_steps,
         )  # fmt: skip
         self._uncounted, self._token = np.zeros(1, np.int64), np.zeros(1, np.int64)
 
@@ -96,6 +97,6 @@ class TextCpuBatch(TextNumpyBatch):
         self._run(slice(k, k + 1), drawn, self._uncounted, common.UPDATE)
 
     def _run(self, some: slice, drawn: tuple[NDArray[Any], ...], count: NDArray[np.int64], phase: int) -> None:
-        """The kernel over some voices; ``drawn`` has uniforms, given tokens and where the actions go, of these alone."""
-        own = (array[some] for array in (*self._voices, self.writers, self._logits, self.bias, self.settings))
-        self._kernel(*self._shared, *own, *drawn, *self._scratch, count, phase)
+        """The kernel over some voices; ``drawn`` is uniforms, given tokens and where the actions go, of these."""
+        own = (*self._voices, self.writers, self._logits, self.bias, self.soft, self.settings)
+        self._kernel(*self._shared, *(array[some] for array in own), *drawn, *self._scratch, count, phase)

@@ -125,6 +125,20 @@ class TextStream(TextModelStream, OneVoice[Token]):
         """An iterator over the rest of this piece, or over the next where this is over; ``str`` of it is the text."""
         return Piece(self, self._trail)
 
+    def finish(self) -> Self:
+        """Leaves the present piece where it is: the next token begins another."""
+        with self._lock:
+            self._keep_due()
+            self._over()
+        return self
+
+    def _over(self) -> None:
+        """The present piece is over where it has begun; under the lock."""
+        self._batch.finish(0)
+        self._trail.begin([], self._trail.unsent)
+        self._so_far = [], []
+        self._past.anchor(self._batch.snapshot(), self._wanted)
+
     def prompt(self, text: str, *, unknown: bool = False) -> Piece:
         """A new piece that begins with this text: an iterator over all of it, up to its end.
 
@@ -265,10 +279,8 @@ class TextStream(TextModelStream, OneVoice[Token]):
             if isinstance(plan, Beginning) and not self._fits(plan.tokens):
                 raise ControlError(f"{next(iter(given.values()))!r:.60} does not fit {self._said()}")
             self._keep_due()
-            self._batch.finish(0)
-            self._trail.begin([], self._trail.unsent)
+            self._over()
             self._wanted = replace(self._wanted, plan=plan, piece=self._coming())
-            self._so_far = [], []
             self._past.anchor(self._batch.snapshot(), self._wanted)
             return Piece(self, self._trail)
 
@@ -379,7 +391,7 @@ class TextStream(TextModelStream, OneVoice[Token]):
         nats = math.log(mass)
         return Token(
             0.0, self.name, self._voice, step, said, log_prob + nats if given else log_prob, entropy, given,
-            piece, last, ended, 0.0 if given else -nats, softened, index,
+            piece, last, ended, 0.0 if given else max(0.0, -nats), softened, index,
         )  # fmt: skip
 
     def _said_by(self, index: int, step: int, *, last: bool) -> str:

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from ...sampling import LOGIT_LIMIT
-from ...token_sampling import END, MASS_LIMIT, UNK
+from ...token_sampling import END, LEAST_MASS, MASS_LIMIT, SOFTENED, UNK
 from .common import compiled
 from .sampling import philox
 from .text_cut import pick, truncated
 from .text_weights import FLOOR, HUGE, INF, likeliest, totals, weighed
+
+_SOFTENED, _NOTHING = np.float32(SOFTENED), np.float32(-INF)
 
 
 @compiled(inline="always")
@@ -32,16 +34,17 @@ def _scored(logits: Any, count: Any, unknown: Any, scores: Any) -> None:
 
 @compiled()
 def _scored_with(logits: Any, bias: Any, unknown: Any, scores: Any, plain: Any) -> Any:
-    """``_scored`` with a bias (V,) and without; how many tokens it changes but not forbids."""
-    changed = 0
+    """``_scored`` with a bias (V,) and without; how many tokens it changes but not forbids, and how many it helps."""
+    changed, helped = 0, 0
     for k in range(bias.shape[0]):
         value = _held(logits[k])
         plain[k] = value
         scores[k] = value + np.float64(bias[k])
         changed += 1 if bias[k] != 0 and bias[k] > -INF else 0
+        helped += 1 if bias[k] > 0 else 0
     if not unknown:
         scores[UNK], plain[UNK] = -INF, -INF
-    return changed
+    return changed, helped
 
 
 @compiled(inline="always")
@@ -57,9 +60,9 @@ def _masked(count: Any, divisor: Any, top: Any, work: Any, lanes: Any) -> Any:
     return whole
 
 
-@compiled(inline="always")
+@compiled()
 def _share(bias: Any, divisor: Any, work: Any, lanes: Any) -> Any:
-    """The share of probability that any bias (V,) leaves."""
+    """The share of probability that a bias (V,) leaves which also helps tokens: of what it takes alone."""
     tempered, weights, scores = work[1], work[2], work[3]
     top = scores[likeliest(scores, lanes[0])]
     weighed(scores, top, divisor, tempered, weights)
@@ -71,27 +74,47 @@ def _share(bias: Any, divisor: Any, work: Any, lanes: Any) -> Any:
     return left / whole
 
 
-@compiled(inline="always")
-def _prepared(logits: Any, bias: Any, n: Any, biased: Any, unknown: Any, divisor: Any, work: Any, lanes: Any) -> Any:
-    """The scores of voice n's tokens (work[0]), what they weigh (work[1], work[2]), the likeliest, and the mass or 0.
-
-    For a mass of 0 the third number is what the weights sum up to without the bias.
-    """
-    count = bias.shape[1]
-    if not biased:
-        _scored(logits, count, unknown, work[0])
-        best = likeliest(work[0], lanes[0])
-        weighed(work[0], work[0, best], divisor, work[1], work[2])
-        return best, 1.0, 0.0
-    changed = _scored_with(logits, bias[n], unknown, work[0], work[3])
+@compiled()
+def _free(logits: Any, count: Any, unknown: Any, divisor: Any, work: Any, lanes: Any) -> Any:
+    """Scores and weighs the V tokens without a bias: the likeliest, the mass (1), and ``totals`` of the weights."""
+    _scored(logits, count, unknown, work[0])
     best = likeliest(work[0], lanes[0])
-    if changed == 0:
-        whole = _masked(count, divisor, work[0, best], work, lanes)
-        if whole < HUGE:
-            return best, 0.0, whole
-    mass = max(_share(bias[n], divisor, work, lanes), MASS_LIMIT)
     weighed(work[0], work[0, best], divisor, work[1], work[2])
-    return best, mass, 0.0
+    total, product = totals(work[2], work[1], lanes)
+    return best, 1.0, total, product
+
+
+@compiled()
+def _under(logits: Any, bias: Any, unknown: Any, divisor: Any, work: Any, lanes: Any) -> Any:
+    """``_free`` under a bias (V,), with the mass that it leaves; 0 where it forbids everything."""
+    changed, helped = _scored_with(logits, bias, unknown, work[0], work[3])
+    best = likeliest(work[0], lanes[0])
+    top = work[0, best]
+    if top == -INF:
+        return best, 0.0, 0.0, 0.0
+    if changed == 0:
+        whole = _masked(bias.shape[0], divisor, top, work, lanes)
+        total, product = totals(work[2], work[1], lanes)
+        if whole < HUGE:
+            return best, max(total / whole, MASS_LIMIT), total, product
+    if helped:
+        mass = _share(bias, divisor, work, lanes)
+        weighed(work[0], top, divisor, work[1], work[2])
+        total, product = totals(work[2], work[1], lanes)
+        return best, max(mass, MASS_LIMIT), total, product
+    most = work[3, likeliest(work[3], lanes[0])]
+    weighed(work[3], most, divisor, work[1], work[2])
+    whole, _ = totals(work[2], work[1], lanes)
+    weighed(work[0], top, divisor, work[1], work[2])
+    total, product = totals(work[2], work[1], lanes)
+    return best, max(total * math.exp(max((top - most) / divisor, FLOOR)) / whole, MASS_LIMIT), total, product
+
+
+@compiled()
+def _both(hard: Any, soft: Any, least: Any, out: Any) -> None:
+    """Two biases as one, of which the soft one is held above ``least``; (V,) each, float32."""
+    for k in range(out.shape[0]):
+        out[k] = hard[k] + max(least, soft[k])
 
 
 @compiled(inline="always")
@@ -126,22 +149,29 @@ def _drawn(settings: Any, token: Any, u: Any, best: Any, total: Any, product: An
 
 
 @compiled()
-def act(writers: Any, logits: Any, bias: Any, settings: Any, override: Any, given: Any, actions: Any, work: Any,
-        lanes: Any, order: Any, counts: Any, sums: Any, max_steps: Any, count: Any) -> None:  # fmt: skip
-    """One token for every voice: drawn, or the one that is given, under the settings without the bias.
+def act(writers: Any, logits: Any, hard: Any, soft: Any, settings: Any, override: Any, given: Any, actions: Any,
+        work: Any, lanes: Any, order: Any, counts: Any, sums: Any, both: Any, max_steps: Any,
+        count: Any) -> None:  # fmt: skip
+    """One token for every voice: drawn, or the one that is given, under the settings without a bias.
 
-    Voices: writers, settings and actions (N,) records, logits (N, W), bias (N, V) or (0, V), override (N,), or (0,) for
-    Philox, given (N,), -1 where a token is to be drawn.
-    Scratch: work and lanes; order (W,); counts and sums (BUCKETS,).
+    Voices: writers, settings and actions (N,) records, logits (N, W), hard and soft (N, V) or (0, V), override (N,), or
+    (0,) for Philox, given (N,), -1 where a token is to be drawn.
+    Scratch: work and lanes; order (W,); counts and sums (BUCKETS,); both (V,).
     """
     for n in range(writers.shape[0]):
-        own, writer, u = settings[n], writers[n], 0.0
+        own, writer, u, softened = settings[n], writers[n], 0.0, False
         divisor = own["divisor"] if own["divisor"] > 0.0 else 1.0
-        biased = own["biased"] and given[n] < 0
-        best, mass, whole = _prepared(logits[n], bias, n, biased, own["unknown"], divisor, work, lanes)
-        total, product = totals(work[2], work[1], lanes)
-        if whole > 0.0:
-            mass = max(total / whole, MASS_LIMIT)
+        if given[n] >= 0 or not own["biased"]:
+            best, mass, total, product = _free(logits[n], both.shape[0], own["unknown"], divisor, work, lanes)
+        elif not own["soft"]:
+            best, mass, total, product = _under(logits[n], hard[n], own["unknown"], divisor, work, lanes)
+        else:
+            _both(hard[n], soft[n], _NOTHING, both)
+            best, mass, total, product = _under(logits[n], both, own["unknown"], divisor, work, lanes)
+            if mass < LEAST_MASS:
+                softened = True
+                _both(hard[n], soft[n], _SOFTENED, both)
+                best, mass, total, product = _under(logits[n], both, own["unknown"], divisor, work, lanes)
         if override.shape[0]:
             u = override[n]
         else:
@@ -149,5 +179,6 @@ def act(writers: Any, logits: Any, bias: Any, settings: Any, override: Any, give
             u = lanes[0, 0]
         token, log_prob, entropy = _drawn(own, given[n], u, best, total, product, work, lanes, order, counts, sums)
         actions[n]["log_prob"], actions[n]["entropy"], actions[n]["mass"] = log_prob, entropy, mass
+        actions[n]["softened"] = softened
         _take(writer, actions[n], token, max_steps)
     count[0] += 1
