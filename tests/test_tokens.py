@@ -67,7 +67,7 @@ def test_characters_go_there_and_back():
         ("the cat", ["the", " cat"]),
         ("Don't go, she said.", ["Don't", " go", ",", " she", " said", "."]),
         ("a  b", ["a", " ", " b"]),
-        ("end.\n\nNext line\n", ["end", ".", "\n\n", "Next", " line", "\n"]),
+        ("end.\n\nNext line\n", ["end", ".", "\n", "\n", "Next", " line", "\n"]),
         (" --- x_1 'quoted'", [" ---", " x_1", " '", "quoted", "'"]),
         ("l’été 3.14", ["l’été", " 3", ".", "14"]),
         ("tab\tand \t mix ", ["tab", "\t", "and", " \t", " mix", " "]),

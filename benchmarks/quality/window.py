@@ -3,7 +3,8 @@
 Source: ioiogoo/poetry_generator_Keras (LSTM 512 and 256, dropout 0.6 behind each, softmax, Adam; windows of 6). Three
 things differ, so that every character and END can be scored, and all are to its advantage: a window that reaches
 before its document is filled with END there, and trained on (the course skips such windows); END is a target; the
-class stands beside each character. An embedding of 512 takes the place of one-hot vectors.
+class stands beside each character. An embedding of 512 takes the place of one-hot vectors. Matrices are multiplied in
+bfloat16 where ``livesketch train`` does so too.
 """
 
 import sys
@@ -15,11 +16,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from livesketch.training.options import Settings
+from livesketch.training.run import precision_of
+
 from .ngram import Ids, padded
 
 WINDOW = 6
 BATCH = 256
 LOOKS = 8
+LOOKED_AT = 100
+"""Validation documents of a look; the time that it takes counts."""
 
 
 class WindowModel(nn.Module):
@@ -69,6 +75,9 @@ def train(
     model = WindowModel(tokens, int(labels.max()) + 1)
     adam, rng = torch.optim.Adam(model.parameters()), np.random.default_rng(seed)
     windows, following, owner = windows_of(documents, labels)
+    low = precision_of(Settings(), torch.device("cpu")) == torch.bfloat16
+    some = rng.permutation(len(valid[0]))[:LOOKED_AT]
+    held = [valid[0][k] for k in some], valid[1][some]
     began, step, looked, best, kept = time.monotonic(), 0, 0, np.inf, model.state_dict()
     order = rng.permutation(len(windows))
     while looked < LOOKS:
@@ -76,14 +85,16 @@ def train(
         if step and place < BATCH:
             order = rng.permutation(len(windows))
         ids = torch.from_numpy(order[place : place + BATCH])
-        loss = nn.functional.cross_entropy(model(windows[ids], owner[ids]), following[ids])
+        with torch.autocast("cpu", torch.bfloat16, enabled=low):
+            logits = model(windows[ids], owner[ids])
+        loss = nn.functional.cross_entropy(logits.float(), following[ids])
         adam.zero_grad(set_to_none=True)
         loss.backward()
         adam.step()
         step += 1
         if time.monotonic() - began >= (looked + 1) * minutes * 60 / LOOKS:
             looked += 1
-            seen = float(nats_of(model, *valid).mean())
+            seen = float(nats_of(model, *held).mean())
             if seen < best:
                 best, kept = seen, {name: value.clone() for name, value in model.state_dict().items()}
             print(f"window model, step {step}: {seen:.4f} valid nats per character", file=sys.stderr)

@@ -27,6 +27,19 @@ SETTINGS: Final = np.dtype(
 """One voice's ``TextSettings``, and whether it has a bias, and a soft one beside it."""
 
 
+def check_architecture(checkpoint: TextCheckpoint) -> None:
+    """Refuses what this version does not know.
+
+    Raises:
+        UnsupportedModelError: another architecture.
+    """
+    if checkpoint.architecture not in ARCHITECTURES:
+        raise UnsupportedModelError(
+            f"model {checkpoint.name!r} is a {checkpoint.architecture}; expected one of "
+            f"{', '.join(ARCHITECTURES)}; try a newer livesketch"
+        )
+
+
 class TextNumpyBatch:
     """``TextBatch`` but for the arithmetic: counters and controls of N voices in NumPy arrays."""
 
@@ -36,11 +49,6 @@ class TextNumpyBatch:
     """Of each state the axis that is a ring of ``window`` places, one a token; 0 where it is none."""
 
     def __init__(self, checkpoint: TextCheckpoint, size: int) -> None:
-        if checkpoint.architecture not in ARCHITECTURES:
-            raise UnsupportedModelError(
-                f"model {checkpoint.name!r} is a {checkpoint.architecture}; expected one of "
-                f"{', '.join(ARCHITECTURES)}; try a newer livesketch"
-            )
         self.size, self.tokens = size, len(checkpoint.vocabulary)
         self.label_size, self.window = checkpoint.label_size, checkpoint.window
         self.max_steps = checkpoint.max_steps

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..models.checkpoint import TextCheckpoint
 from .kernels import common, text_cut, text_weights
 from .protocol import TOKEN, Steer
-from .text_batch import TextNumpyBatch
+from .text_batch import TextNumpyBatch, check_architecture
 from .text_layout import laid_out
 
 
@@ -23,6 +23,7 @@ class TextCpuBatch(TextNumpyBatch):
     backend = "cpu"
 
     def __init__(self, checkpoint: TextCheckpoint, size: int) -> None:
+        check_architecture(checkpoint)
         laid = laid_out(checkpoint, size)
         self.types, self._kernel, self._shared, self._voices = laid.types, laid.step, laid.shared, laid.voices
         self.state, self.rings = laid.voices[-laid.states :], laid.rings

@@ -13,7 +13,7 @@ from ..models.checkpoint import TextCheckpoint
 from ..models.text_model import END
 from ..token_sampling import TextSettings
 from .protocol import TOKEN, Steer
-from .text_batch import TextNumpyBatch
+from .text_batch import TextNumpyBatch, check_architecture
 from .text_math import text_math
 
 
@@ -23,6 +23,7 @@ class TextReferenceBatch(TextNumpyBatch):
     backend = "reference"
 
     def __init__(self, checkpoint: TextCheckpoint, size: int) -> None:
+        check_architecture(checkpoint)
         self._model = text_math(checkpoint)
         self.state, self.rings = self._model.state(size), self._model.rings
         self._labels = np.zeros((size, checkpoint.label_size))

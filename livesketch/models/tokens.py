@@ -67,7 +67,7 @@ class Tokens:
         Raises:
             ControlError: no text, or not valid Unicode.
         """
-        parts = list(text) if self.unit == "byte" and isinstance(text, str) else pieces(text, self.unit)
+        parts = pieces(text, "character" if self.unit == "byte" else self.unit)
         return [part for part in dict.fromkeys(parts) if UNK in self.ids(part)]
 
     def text(self, token: int) -> str:
