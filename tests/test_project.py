@@ -59,7 +59,7 @@ print([name for name in before if getattr(ls, name) is not before[name]])
         first
         + "import livesketch as ls, types\nprint([n for n in ls.__all__ if type(getattr(ls, n)) is types.ModuleType])"
     )
-    assert python(again).strip() == "[]"
+    assert python(again).strip() == "['forms']", "only the forms are a public module"
 
 
 def modules() -> list[str]:
@@ -134,7 +134,7 @@ def test_nothing_names_the_machine_it_was_made_on() -> None:
 
 def test_no_file_is_huge() -> None:
     for path in tracked():
-        limit = 8e6 if path.suffix == ".safetensors" else 5e5
+        limit = 1e7 if path.suffix == ".safetensors" else 5e5
         assert path.stat().st_size < limit, path
 
 

@@ -1,5 +1,6 @@
 """One contract for every backend and both architectures of text models; the reference is the definition."""
 
+import itertools
 import math
 import resource
 import signal
@@ -22,7 +23,7 @@ SHAPES = {
     "lstm of one layer": small_text(size=32, layers=1, symbols=126, seed=3),
     "attention": small_text("text_attention", seed=4),
     "attention with labels": small_text(
-        "text_attention", size=30, heads=5, window=3, layers=3, tied=False, labels=("a", "b"), symbols=200, seed=5
+        "text_attention", size=30, heads=5, window=3, layers=3, tied=False, labels=("a", "b"), symbols=200, ends=0.2
     ),
 }
 LABELLED = [name for name, checkpoint in SHAPES.items() if checkpoint.labels]
@@ -60,20 +61,20 @@ def taken(backend):
 # Bad input
 
 
-@pytest.mark.parametrize("changes", [{"divisor": -1.0}, {"top_k": -1}, {"top_p": 0.0}, {"min_p": 2.0}, {"unknown": 1}])
-def test_bad_settings_change_nothing(backend, changes):
+def test_bad_settings_change_nothing(backend):
     batch, plain = (opened(backend, SHAPES["lstm"], divisor=0.7, top_k=9) for _ in range(2))
-    with pytest.raises(ControlError):
-        batch.settle(0, **changes)
+    for changes in ({"divisor": -1.0}, {"top_k": -1}, {"top_p": 0.0}, {"min_p": 2.0}, {"unknown": 1}):
+        with pytest.raises(ControlError, match=next(iter(changes)).replace("divisor", "temperature")):
+            batch.settle(0, **changes)
     assert stepped(batch, 5).tobytes() == stepped(plain, 5).tobytes()
 
 
-@pytest.mark.parametrize("shape", [(4,), (6,), (1, 5), (0,), ()])
 @pytest.mark.parametrize("name", LABELLED)
-def test_a_label_vector_of_another_shape_is_refused(backend, name, shape):
+def test_a_label_vector_of_another_shape_is_refused(backend, name):
     batch, plain = opened(backend, SHAPES[name]), opened(backend, SHAPES[name])
-    with pytest.raises(ControlError, match=rf"expected \({SHAPES[name].label_size},\)"):
-        batch.condition(0, np.ones(shape))
+    for shape in ((4,), (6,), (1, SHAPES[name].label_size), (0,), ()):
+        with pytest.raises(ControlError, match=rf"expected \({SHAPES[name].label_size},\)"):
+            batch.condition(0, np.ones(shape))
     assert batch.step().tobytes() == plain.step().tobytes()
 
 
@@ -83,21 +84,19 @@ def bad_biases(tokens):
     only_unk[UNK] = 0
     nan, high = whole.copy(), whole.copy()
     nan[5], high[END] = np.nan, np.inf
-    return {
-        "shape": (whole[:-1], "a bias of shape"), "all": (np.full(tokens, -np.inf, np.float32), "forbid every token"),
-        "UNK": (only_unk, "forbid every token"), "nan": (nan, "NaN"), "inf": (high, "NaN or"),
-    }  # fmt: skip
+    return [
+        (whole[:-1], "a bias of shape"), (np.full(tokens, -np.inf, np.float32), "forbid every token"),
+        (only_unk, "forbid every token"), (nan, "NaN"), (high, "NaN or"),
+    ]  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", bad_biases(9))
-def test_a_bad_bias_changes_nothing_and_the_batch_goes_on(backend, checkpoint, kind):
+def test_a_bad_bias_changes_nothing_and_the_batch_goes_on(backend, checkpoint):
     tokens = len(checkpoint.vocabulary)
     mask = np.where(np.arange(tokens) % 2, -np.inf, 0).astype(np.float32)
     batch, plain = opened(backend, checkpoint, 2), opened(backend, checkpoint, 2)
     for some in (batch, plain):
         some.constrain(1, mask)
-    bias, words = bad_biases(tokens)[kind]
-    for k in (0, 1):
+    for k, (bias, words) in itertools.product((0, 1), bad_biases(tokens)):
         with pytest.raises(ControlError, match=words):
             batch.constrain(k, bias)
     assert stepped(batch, 5).tobytes() == stepped(plain, 5).tobytes()
@@ -118,11 +117,11 @@ def test_settings_under_which_the_bias_forbids_everything_are_refused(backend):
     assert (stepped(batch, 20)["token"] != UNK).all()
 
 
-@pytest.mark.parametrize("tokens", [[-1], [3, 42], [2.5], [2**40]])
-def test_tokens_of_another_vocabulary_are_refused_before_any_is_taken(backend, tokens):
+def test_tokens_of_another_vocabulary_are_refused_before_any_is_taken(backend):
     batch, plain = opened(backend, SHAPES["lstm"]), opened(backend, SHAPES["lstm"])
-    with pytest.raises(ControlError, match="expected a whole number from 0 to 41"):
-        batch.force(0, np.array(tokens))
+    for tokens in ([-1], [3, 42], [2.5], [2**40]):
+        with pytest.raises(ControlError, match="expected a whole number from 0 to 41"):
+            batch.force(0, np.array(tokens))
     assert stepped(batch, 3).tobytes() == stepped(plain, 3).tobytes()
 
 
@@ -258,7 +257,7 @@ def test_weights_are_used_as_they_are_stored(backend):
 # Voices
 
 
-@pytest.mark.parametrize("split", [[16], [1, 15], [7, 1, 8], [8, 8]])
+@pytest.mark.parametrize("split", [[16], [7, 1, 8]])
 def test_a_voice_is_bit_equal_alone_among_others_and_at_any_split(backend, checkpoint, split):
     together = opened(backend, checkpoint, 16)
     parts, first = [], 0
@@ -445,16 +444,16 @@ def test_steering_changes_the_logits_before_sampling(backend, checkpoint):
     assert batch.step()["piece"].tolist() == [1, 1]
 
 
-@pytest.mark.parametrize("fill", [math.nan, math.inf, -math.inf, 1e38])
-def test_whatever_steers_the_numbers_stay_finite(backend, fill):
-    batch = opened(backend, SHAPES["lstm"], top_p=0.9)
+def test_whatever_steers_the_numbers_stay_finite(backend):
+    for fill in (math.nan, math.inf, -math.inf, 1e38):
+        batch = opened(backend, SHAPES["lstm"], top_p=0.9)
 
-    def spoil(logits):
-        logits[:, 3:] = fill
+        def spoil(logits, fill=fill):
+            logits[:, 3:] = fill
 
-    record = batch.step(steer=spoil)[0]
-    assert 0 <= record["token"] < batch.tokens
-    assert np.isfinite([record["log_prob"], record["entropy"], record["mass"]]).all()
+        record = batch.step(steer=spoil)[0]
+        assert 0 <= record["token"] < batch.tokens
+        assert np.isfinite([record["log_prob"], record["entropy"], record["mass"]]).all()
 
 
 def test_an_interrupted_step_is_not_begun(backend, checkpoint):
@@ -585,6 +584,25 @@ def test_a_long_run_keeps_its_memory_and_its_voice(name):
         # With two blocks a token reaches back 2 (window - 1) places and no further.
         wanted = independent_attention(checkpoint, tokens[-2 * checkpoint.window :], 0)[-1]
         np.testing.assert_allclose(density[0], wanted, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["lstm", "attention"])
+def test_nothing_is_compiled_once_a_batch_is_open(tmp_path, name):
+    """Also not for a model out of a file, whose arrays may be read-only, or for the first of anything."""
+    from livesketch.models.checkpoint import load_text, save_text
+
+    save_text(SHAPES[name], tmp_path / "a.safetensors")
+    batch = opened("cpu", load_text(tmp_path / "a.safetensors"), 3)
+    before = len(batch._kernel.signatures)
+    mask = np.where(np.arange(batch.tokens) % 2, -np.inf, 0).astype(np.float32)
+    batch.constrain(1, mask)
+    batch.constrain(2, mask, np.minimum(mask, -1))
+    batch.step(uniforms=np.full(3, 0.5), steer=lambda logits: None, density=np.zeros((3, batch.tokens)))
+    batch.force(1, np.array([3, 4]), np.zeros((3, batch.tokens)), end=True)
+    stepped(batch, 3)
+    other = opened("cpu", SHAPES[name], 2)
+    stepped(other, 3)
+    assert len(batch._kernel.signatures) == len(other._kernel.signatures) == before
 
 
 def test_weights_at_their_limit_give_no_nan(backend):

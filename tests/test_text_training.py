@@ -2,12 +2,9 @@
 
 import json
 import math
-import os
-import signal
-import subprocess
 import sys
-import time
 from dataclasses import fields
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,12 +12,13 @@ import pytest
 from livesketch.data.corpus import Texts, load_corpus
 from livesketch.errors import CheckpointError, ControlError, DataError, OutputError, TrainingError
 from livesketch.models.checkpoint import load_text
-from livesketch.models.openings import openings_in
 from livesketch.models.tokens import Tokens, tokenizer
 
 torch = pytest.importorskip("torch")
 
-from livesketch.cli import train as command_line  # noqa: E402 - after the check for torch
+from interrupted import assert_killed_goes_on, assert_two_do_what_one_does, same  # noqa: E402 - after the check for torch
+
+from livesketch.cli import train as command_line  # noqa: E402
 from livesketch.training.openings import openings_of, spread  # noqa: E402
 from livesketch.training.run import Run  # noqa: E402
 from livesketch.training.state import load_state, save_state  # noqa: E402
@@ -77,10 +75,6 @@ def train(sources, output, *, name="poems", fresh=False, **options):
 
 def weights_of(run):
     return {name: value.detach().clone() for name, value in run.net.tensors().items()}
-
-
-def same(one, other):
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
 # What cannot be trained
@@ -443,14 +437,14 @@ def test_a_training_of_drawings_cannot_go_on_with_text(trained, poems, tmp_path)
 
 def test_first_lines_go_into_the_model_unless_asked_not_to(trained, poems, tmp_path):
     checkpoint = load_text(trained / "poems.safetensors")
-    for label in checkpoint.labels:
-        lines = openings_in(checkpoint, label)
+    kept = checkpoint.source["openings"]
+    assert list(kept) == ["five", "seven"]
+    for label, lines in kept.items():
         assert 50 < len(lines) <= 128
         text = poems[checkpoint.labels.index(label)].read_text()
         assert all(f"\n{line}，" in f"\n{text}" and UNK not in tokenizer(checkpoint).ids(line) for line in lines)
-    assert len(openings_in(checkpoint)) == sum(len(openings_in(checkpoint, label)) for label in checkpoint.labels)
     plain = load_text(train(poems[:1], tmp_path / "a.safetensors", steps=1, openings=False))
-    assert openings_in(plain) == ()
+    assert "openings" not in plain.source
     assert "first lines" not in (tmp_path / "a.md").read_text()
 
 
@@ -461,11 +455,9 @@ def test_first_lines_are_short_known_and_spread(novel, tmp_path):
     assert "It was a dark night, and then a day." in lines
     assert len(lines) == len(set(lines)) > 50
     assert spread("abcdefgh", 3) == ["a", "c", "f"]
-    broken = load_text(train(novel, tmp_path / "n.safetensors", steps=1))
-    assert openings_in(broken) and broken.max_steps == 1000  # noqa: PT018
-    object.__setattr__(broken, "source", {"openings": [3]})
-    with pytest.raises(CheckpointError, match="openings"):
-        openings_in(broken)
+    model = load_text(train(novel, tmp_path / "n.safetensors", steps=1))
+    assert isinstance(model.source["openings"], list)
+    assert model.max_steps == 1000
 
 
 def test_samples_are_the_same_for_the_same_seed_and_follow_the_model(trained):
@@ -541,7 +533,7 @@ def test_the_command_line_trains(poems, tmp_path, run_cli):
     card = (tmp_path / "a.md").read_text()
     assert "| licence of the weights | CC0 |" in card
     assert "--no-openings" in card
-    assert not openings_in(load_text(tmp_path / "a.safetensors"))
+    assert "openings" not in load_text(tmp_path / "a.safetensors").source
 
 
 def test_settings_make_the_network_they_say(poems):
@@ -561,38 +553,11 @@ def test_the_loop_is_one_for_both():
 
 @pytest.mark.slow
 def test_kill_9_and_going_on_gives_the_same_weights(poems, tmp_path):
-    options = ["--steps=300", "--eval-every=20"]
-    whole, killed = tmp_path / "whole.safetensors", tmp_path / "killed.safetensors"
-    subprocess.run(arguments(poems, whole, *options), check=True, timeout=300, capture_output=True)
-    process = subprocess.Popen(arguments(poems, killed, *options), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    state = tmp_path / "killed.training.safetensors"
-    deadline = time.monotonic() + 200
-    while not state.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert load_state(state).facts["step"] < 300
-    done = subprocess.run(arguments(poems, killed, *options), check=True, timeout=300, capture_output=True, text=True)
-    assert "going on from step" in done.stderr
-    one, other = load_state(tmp_path / "whole.training.safetensors"), load_state(state)
-    assert same(dict(one.tensors), dict(other.tensors))
+    assert_killed_goes_on(partial(arguments, poems), tmp_path, 300)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["lstm", "attention"])
 def test_two_processes_train_what_one_does(poems, tmp_path, architecture):
-    """gloo on the CPU: batches and gradients are shared, so the weights are the same but for rounding."""
     none = [f"--{part}-dropout=0" for part in ("embedding", "layer", "output")]
-    options = ["--steps=30", "--eval-every=30", f"--architecture={architecture}", *none]
-    one, two = tmp_path / "one.safetensors", tmp_path / "two.safetensors"
-    subprocess.run(arguments(poems, one, *options), check=True, timeout=300, capture_output=True)
-    subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2",
-         *arguments(poems, two, *options)[1:]],
-        check=True, timeout=300, capture_output=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    alone = load_state(tmp_path / "one.training.safetensors").part("weights")
-    shared = load_state(tmp_path / "two.training.safetensors").part("weights")
-    assert alone.keys() == shared.keys()
-    for name, value in alone.items():
-        assert torch.allclose(value, shared[name], atol=2e-4), name
+    assert_two_do_what_one_does(partial(arguments, poems), tmp_path, f"--architecture={architecture}", *none)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,9 @@ from livesketch.errors import CheckpointError, ControlError, DataError, OutputEr
 
 torch = pytest.importorskip("torch")
 
-from livesketch.data.drawings import load_drawings  # noqa: E402 - after the check for torch
+from interrupted import assert_killed_goes_on, assert_two_do_what_one_does, same  # noqa: E402 - after the check for torch
+
+from livesketch.data.drawings import load_drawings  # noqa: E402
 from livesketch.models.checkpoint import load_checkpoint  # noqa: E402
 from livesketch.training.batches import Sketches, drop_points, place_in  # noqa: E402
 from livesketch.training.evaluation import evaluate, figures, total  # noqa: E402
@@ -61,10 +64,6 @@ def run_of(data, **options):
 
 def weights_of(run):
     return {name: value.detach().clone() for name, value in run.net.tensors().items()}
-
-
-def same(one, other):
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
 @pytest.mark.parametrize(
@@ -383,21 +382,7 @@ def command(data, output, *more):
 
 @pytest.mark.slow
 def test_kill_9_and_going_on_gives_the_same_weights(data, tmp_path):
-    options = ["--steps=120", "--eval-every=20"]
-    whole, killed = tmp_path / "whole.safetensors", tmp_path / "killed.safetensors"
-    subprocess.run(command(data, whole, *options), check=True, timeout=300, capture_output=True)
-    process = subprocess.Popen(command(data, killed, *options), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    state = tmp_path / "killed.training.safetensors"
-    deadline = time.monotonic() + 200
-    while not state.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert load_state(state).facts["step"] < 120
-    done = subprocess.run(command(data, killed, *options), check=True, timeout=300, capture_output=True, text=True)
-    assert "going on from step" in done.stderr
-    one, other = load_state(tmp_path / "whole.training.safetensors"), load_state(state)
-    assert same(dict(one.tensors), dict(other.tensors))
+    assert_killed_goes_on(partial(command, data), tmp_path, 120)
 
 
 @pytest.mark.slow
@@ -416,21 +401,7 @@ def test_ctrl_c_saves_and_goes_on(data, tmp_path):
 
 @pytest.mark.slow
 def test_two_processes_train_what_one_does(data, tmp_path):
-    """gloo on the CPU: batch, noise and gradients are shared, so the weights are the same but for rounding."""
-    options = ["--steps=30", "--recurrent-dropout=0", "--eval-every=30"]
-    one, two = tmp_path / "one.safetensors", tmp_path / "two.safetensors"
-    subprocess.run(command(data, one, *options), check=True, timeout=300, capture_output=True)
-    team = command(data, two, *options)[1:]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", *team],
-        check=True, timeout=300, capture_output=True, env=environment,
-    )  # fmt: skip
-    alone = load_state(tmp_path / "one.training.safetensors").part("weights")
-    shared = load_state(tmp_path / "two.training.safetensors").part("weights")
-    assert alone.keys() == shared.keys()
-    for name, value in alone.items():
-        assert torch.allclose(value, shared[name], atol=2e-4), name
+    assert_two_do_what_one_does(partial(command, data), tmp_path, "--recurrent-dropout=0")
 
 
 @pytest.mark.slow

@@ -30,7 +30,7 @@ from ..errors import ControlError
 from .cells import CELLS, CellSizes, Shape, model_shapes
 from .recurrence import Inputs, run_plain, times
 from .recurrence_fast import run_fast
-from .weights import NamedWeights
+from .weights import NamedWeights, orthogonal_gates
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,8 +210,7 @@ def _begin(name: str, value: Tensor) -> None:
     """Fills one tensor, by its checkpoint name."""
     part, _, own = name.rpartition(".")
     if own == "w_h":
-        for block in value.chunk(4, 1):
-            block.copy_(nn.init.orthogonal_(torch.empty(block.shape)))
+        orthogonal_gates(value)
     elif own == "w_x" or name == "head.w":
         nn.init.xavier_uniform_(value)
     elif name == "head.b":

@@ -25,7 +25,7 @@ from torch.utils.checkpoint import checkpoint
 from .recurrence import Inputs, times
 from .recurrence_fast import torch_lstm
 from .text_model import NORM_EPSILON, TextInfo, slopes, text_shapes
-from .weights import NamedWeights
+from .weights import NamedWeights, orthogonal_gates
 
 State: TypeAlias = list[Any]
 """What goes on from one part of a text to the next: of an LSTM layer [c, h] (B, 2 H), of an attention block its last
@@ -65,8 +65,7 @@ class TextNetwork(NamedWeights):
         if name in {"embed.w", "label.w"}:
             nn.init.normal_(value, std=0.02 if attention else 0.05 if name == "embed.w" else 0.3)
         elif own == "w_h":
-            for block in value.chunk(4, 1):
-                block.copy_(nn.init.orthogonal_(torch.empty(block.shape)))
+            orthogonal_gates(value)
         elif own == "w_x" or name == "head.w":
             nn.init.xavier_uniform_(value)
         elif own == "w":

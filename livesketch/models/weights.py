@@ -65,6 +65,12 @@ class NamedWeights(nn.Module):
             value.copy_(came[name])
 
 
+def orthogonal_gates(value: Tensor) -> None:
+    """Fills (H, 4H) so that each gate's square is orthogonal."""
+    for block in value.chunk(4, 1):
+        block.copy_(nn.init.orthogonal_(torch.empty(block.shape)))
+
+
 def _key(name: str) -> str:
     """A name that PyTorch takes for a parameter: without dots."""
     return name.replace(".", "/")

@@ -155,8 +155,8 @@ class ModelStream(Base[Checkpoint]):
             self._vectors[k] = vectors[i]
         self._conditioned = wanted
 
-    def _prepare(self) -> bool:
-        """What the next step or fed row needs to know, under the lock; whether some voice's condition changed."""
+    def _prepare(self) -> None:
+        """What the next step or fed row needs to know, under the lock."""
         controls = self._controls  # read once: one consistent value for all voices
         if controls is not self._applied:
             self._apply(controls)
@@ -165,9 +165,6 @@ class ModelStream(Base[Checkpoint]):
             self._condition(wanted, list(range(self._batch.size)))
         elif wanted.z is None and draws_z(self._checkpoint) and self._batch.actions["last"].any():
             self._condition(wanted, np.flatnonzero(self._batch.actions["last"]).tolist())  # where a drawing begins
-        else:
-            return False
-        return True
 
     def _records(self) -> NDArray[Any]:
         """The next step's records, under the lock; the caller sets ``_taken`` once it has made its own of them."""

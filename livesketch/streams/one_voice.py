@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Self
 
@@ -25,8 +26,7 @@ class StreamSnapshot:
     standing: object
     """What was asked for: label and latent; a text stream's plan too."""
     trail: tuple[Any, ...]
-    unsent: tuple[Any, ...]
-    """Events that no player has sent yet."""
+    """The present drawing's events, and those that no player has sent yet."""
     due: NDArray[Any] | None
     """The record, (1,), of an event that is made, but that Ctrl-C kept from being handed out."""
 
@@ -57,8 +57,12 @@ class OneVoice(Generic[EventT]):
         """The event of a backend's record."""
         raise NotImplementedError
 
-    def _prepare(self) -> bool:
-        """What the next step needs to know, under the lock; whether the batch's condition changed."""
+    def _prepare(self) -> None:
+        """Gives the batch the controls of now, under the lock; before the condition changes ``_past`` is outdated."""
+        raise NotImplementedError
+
+    def _place(self) -> tuple[int, int]:
+        """The number of the present drawing, and how many events it has."""
         raise NotImplementedError
 
     def _standing(self) -> object:
@@ -78,14 +82,33 @@ class OneVoice(Generic[EventT]):
         """Makes one step, or takes up the one that is due; under the lock."""
         self._ready()
         if self._batch.steps == self._taken:  # else Ctrl-C came between a step and its delivery: it is still due
-            self._batch.step()
+            self._advance()
         return self._event(self._batch.actions[0], given=False)
 
     def _ready(self) -> None:
         """All that the next step needs, and a place to come back to, under the lock."""
-        changed = self._prepare()
-        if self._batch.steps == self._taken and (changed or self._past.wants_anchor()):
+        self._prepare()
+        if self._past.wants_anchor() and self._batch.steps == self._taken:
             self._past.anchor(self._batch.snapshot(), self._standing())
+
+    def _advance(self) -> None:
+        """One step of the batch."""
+        self._batch.step()
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """All of a block that makes no step, or, where Ctrl-C or an error breaks it off, nothing; under the lock."""
+        batch, record, taken = self._batch.snapshot(), self._batch.actions.copy(), self._taken
+        standing, trail, past = self._standing(), self._trail.kept(), self._past.kept()
+        try:
+            yield
+        except BaseException:
+            self._batch.restore(batch)
+            self._batch.actions[:], self._taken = record, taken
+            self._trail.put_back(trail)
+            self._past.put_back(past)
+            self._stand(standing)
+            raise
 
     def __iter__(self) -> Iterator[EventT]:
         return self
@@ -109,19 +132,15 @@ class OneVoice(Generic[EventT]):
     def _feed(self, given: NDArray[Any]) -> list[EventT]:
         """The voice takes these rows or tokens (n, ...) as its own: all, or, broken off, none; under the lock."""
         self._ready()
-        before, events = self._batch.snapshot(), list[EventT]()
-        try:
+        events: list[EventT] = []
+        with self._whole():
             for i in range(len(given)):
                 if self._past.wants_anchor():
                     self._past.anchor(self._batch.snapshot(), self._standing())
                 event = self._event(self._batch.force(0, given[i : i + 1])[0], given=True)
                 self._past.add(event, self._batch.mark(0))
                 events.append(event)
-        except BaseException:
-            self._batch.restore(before)
-            self._past.drop(len(events))
-            raise
-        self._trail.feed(events)
+            self._trail.feed(events)
         return events
 
     def events(self) -> list[EventT]:
@@ -147,9 +166,9 @@ class OneVoice(Generic[EventT]):
 
     def restart(self) -> Self:
         """Back to step 0 of the same drawing or piece: the same seed makes it again."""
-        with self._lock:
+        with self._lock, self._whole():
             self._batch.restart(0)
-            self._move([])
+            self._move()
             self._stand(self._standing())
         return self
 
@@ -157,9 +176,10 @@ class OneVoice(Generic[EventT]):
         """Takes everything that decides what comes next, label and latent too, but for live controls as temperature."""
         with self._lock:
             self._prepare()  # so that it holds the first state of the label and latent that it names
-            trail, due = self._trail, self._batch.actions.copy() if self._due() else None
-            made = tuple(trail.actions), tuple(trail.unsent)
-            return StreamSnapshot(self._origin(), self._batch.snapshot(), self._standing(), *made, due)
+            due = self._batch.actions.copy() if self._due() else None
+            return StreamSnapshot(
+                self._origin(), self._batch.snapshot(), self._standing(), self._trail.copied(), due
+            )
 
     def restore(self, snapshot: StreamSnapshot) -> Self:
         """Puts a snapshot back, with the label and latent of then: what followed it then follows it again.
@@ -174,13 +194,13 @@ class OneVoice(Generic[EventT]):
                 else f"a stream with {snapshot.origin[1:]}"
             )
             raise ControlError(f"a snapshot of {taken}; expected one of this stream, {self._origin()[1:]}")
-        with self._lock:
+        with self._lock, self._whole():
             self._put(snapshot)
         return self
 
     def _put(self, snapshot: StreamSnapshot) -> None:
         self._batch.restore(snapshot.batch)
-        self._move([*snapshot.trail], [*snapshot.unsent])
+        self._move(snapshot.trail)
         if snapshot.due is not None:
             self._batch.actions[:] = snapshot.due
             self._taken -= 1
@@ -220,26 +240,20 @@ class OneVoice(Generic[EventT]):
             self._keep_due()
             if n > len(self._past):
                 raise ControlError(f"rewind {n}: {len(self._past)} steps can be taken back; expected at most as many")
-            anchor, marks, left = self._past.back(n)
-            before = self.snapshot()
-            try:
+            with self._whole():
+                anchor, marks, left = self._past.back(n)
                 self._batch.restore(anchor.snapshot)
                 self._stand(anchor.standing)
                 self._prepare()
                 self._batch.redo(0, marks)
-            except BaseException:  # Ctrl-C: all of it, or nothing
-                self._batch.restore(before.batch)
-                self._stand(before.standing)
-                raise
-            self._stand(anchor.standing)  # the drawing that begins next may have another latent by chance
-            self._past.drop(n)
-            self._trail.cut(left)
-            self._taken = self._batch.steps
+                self._stand(anchor.standing)  # the drawing that begins next may have another latent by chance
+                self._past.drop(n)
+                self._trail.cut(*self._place(), left)
         return self
 
-    def _move(self, actions: list[EventT], unsent: list[EventT] | None = None) -> None:
+    def _move(self, trail: tuple[Any, ...] = ()) -> None:
         """Another place, which does not follow what was."""
-        self._trail.begin(actions, unsent or [])
+        self._trail.begin(*trail)
         self._past.clear()
         self._taken = self._batch.steps
 

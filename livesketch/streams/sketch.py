@@ -104,6 +104,14 @@ class SketchStream(ModelStream, OneVoice[PenAction]):
         """An iterator over the rest of this drawing, or over the next where this is over; Jupyter shows it."""
         return Drawing(self, self._trail)
 
+    def _condition(self, wanted: Condition, some: list[int]) -> None:
+        self._past.outdated = True
+        super()._condition(wanted, some)
+
+    def _place(self) -> tuple[int, int]:
+        voice = self._batch.snapshot().voices[0]
+        return int(voice["drawing"]), int(voice["step"])
+
     def _standing(self) -> Condition:
         return self._wanted
 

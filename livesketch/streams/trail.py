@@ -1,7 +1,7 @@
 """What there is of a stream's present drawing or piece, and what of it no player has sent yet."""
 
 from collections.abc import Iterable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from ..events import PenAction, Token
 
@@ -24,9 +24,13 @@ class Trail(Generic[EventT]):
         self.unsent: list[EventT] = []
         """Those that a player sends before the next action."""
 
-    def begin(self, actions: Iterable[EventT], unsent: Iterable[EventT] = ()) -> None:
+    def begin(self, actions: Iterable[EventT] = (), unsent: Iterable[EventT] = ()) -> None:
         """Another place: a drawing that was begun so far."""
         self.actions, self.unsent = [*actions], [*unsent]
+
+    def copied(self) -> tuple[Any, ...]:
+        """All of it, for ``begin``, immutable."""
+        return tuple(self.actions), tuple(self.unsent)
 
     def present(self) -> EventT | None:
         """The latest one, where its drawing goes on."""
@@ -56,17 +60,30 @@ class Trail(Generic[EventT]):
 
     def keep(self, due: EventT) -> None:
         """An action that Ctrl-C kept from being handed out, to be sent before what is fed behind it."""
-        self.unsent = [*self.unsent, due]
+        if due not in self.unsent:
+            self.unsent = [*self.unsent, due]
         self.add(due)
 
-    def cut(self, actions: list[EventT]) -> None:
-        """Back to where these, the last ones of which are of the drawing that is present then, had been handed out."""
-        number = number_of(actions[-1]) if actions else -1
+    def cut(self, number: int, count: int, left: list[EventT]) -> None:
+        """Back to where the drawing of this number, the present one then, had so many actions.
+
+        ``left`` are the last of those that had been handed out by then.
+        """
         if self.actions and number_of(self.actions[-1]) == number:
-            del self.actions[actions[-1].step + 1 :]  # the same list: whoever follows the drawing goes on with it
+            del self.actions[count:]  # the same list: whoever follows the drawing goes on with it
         else:
-            self.actions = [action for action in actions if number_of(action) == number]
-        self.unsent = [action for action in self.unsent if action in actions]
+            self.actions = [action for action in left if number_of(action) == number]
+        self.unsent = [action for action in self.unsent if (number_of(action), action.step) < (number, count)]
+
+    def kept(self) -> tuple[Any, ...]:
+        """All of it, for ``put_back``."""
+        return self.actions, tuple(self.actions), tuple(self.unsent)
+
+    def put_back(self, kept: tuple[Any, ...]) -> None:
+        """As it was, in the same list."""
+        self.actions, actions, unsent = kept
+        self.actions[:] = actions
+        self.unsent = [*unsent]
 
     def _has(self, action: EventT) -> bool:
         latest = self.actions[-1] if self.actions else None

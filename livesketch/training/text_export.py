@@ -41,7 +41,7 @@ def text_checkpoint_of(
 
 
 def _carried(openings: Mapping[str, list[str]], labels: Sequence[str]) -> object:
-    """First lines as ``models.openings`` reads them: by label, or a list in a model without labels."""
+    """First lines as ``TextStream.random_line`` reads them: by label, or a list in a model without labels."""
     return dict(openings) if labels else next(iter(openings.values()))
 
 
