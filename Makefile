@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV ?= .venv
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check
 TESTS ?=
-SEED ?= 12
+SEED ?= 23
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow check bench peers

@@ -410,6 +410,16 @@ def test_a_training_leaves_a_model_a_card_samples_and_a_log(trained, poems):
     assert samples.decode().count("[five]") == samples.decode().count("[seven]") == 10
 
 
+def test_the_card_tells_what_was_left_out_and_not_where_it_lay(poems, tmp_path):
+    twice = tmp_path / "twice.txt"
+    twice.write_text(poems[0].read_text() + poems[0].read_text())
+    train([twice], tmp_path / "a.safetensors", steps=1)
+    card = (tmp_path / "a.md").read_text()
+    assert "| left out | twice.txt: 200 the same document again: left out |" in card
+    assert str(tmp_path) not in card
+    assert "| data | 200 documents, each a line, " in card
+
+
 def test_going_on_writes_over_what_is_its_own(trained, poems, tmp_path):
     for path in trained.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())

@@ -65,7 +65,7 @@ class Corpus:
     valid: Texts
     test: Texts
     skipped: tuple[Skipped, ...]
-    """Everything that was left out or decided; nothing else was."""
+    """Everything that was left out; nothing else was."""
 
     def fingerprint(self) -> str:
         """16 hexadecimal digits that change with any document, its class, split or place."""
@@ -107,7 +107,7 @@ def load_corpus(paths: Sequence[Path], *, way: str = "auto", whole: bool = False
     read = [(path, *text_files(path)) for path in map(Path, paths)]
     texts = [[read_text(file) for file in files] for _, files, _ in read]
     skipped = [Skipped(str(path), "other files: passed over", passed) for path, _, passed in read if passed]
-    chosen = _chosen(way, [path for path, _, _ in read], texts, skipped)
+    chosen = way if way != "auto" else _seen([path for path, _, _ in read], texts)
     classes: dict[str, dict[str, None]] = {}  # a dict keeps the order and drops what comes again
     spelled: dict[str, str] = {}
     for (path, files, _), own in zip(read, texts, strict=True):
@@ -128,15 +128,10 @@ def load_corpus(paths: Sequence[Path], *, way: str = "auto", whole: bool = False
     return corpus
 
 
-def _chosen(way: str, paths: Sequence[Path], texts: Sequence[list[str]], skipped: list[Skipped]) -> str:
-    """What a document is, in all sources; what ``auto`` found is reported."""
-    if way != "auto":
-        return way
-    whole = [path for path, own in zip(paths, texts, strict=True) if way_of(path, own) == "file"]
-    for path in whole:
-        reason = "whole files as documents, as the source looks like it; --documents line or blank reads it otherwise"
-        skipped.append(Skipped(str(path), reason, len(texts[list(paths).index(path)])))
-    return "file" if whole else "line"
+def _seen(paths: Sequence[Path], texts: Sequence[list[str]]) -> str:
+    """What a document is, in all sources, by the look of them."""
+    ways = {way_of(path, own) for path, own in zip(paths, texts, strict=True)}
+    return "file" if "file" in ways else "line"
 
 
 def _check_any(classes: dict[str, dict[str, None]], paths: Sequence[Path]) -> None:

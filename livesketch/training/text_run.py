@@ -34,6 +34,7 @@ SAMPLES: Final = 20
 RUNNING_STEPS: Final = 1000
 """Tokens after which a piece of running text is cut when the model writes."""
 
+_WAYS: Final = {"line": "each a line", "blank": "each between blank lines", "file": "each a file"}
 _MOST_STEPS: Final = 10**6
 _BETAS: Final = (0.9, 0.98)
 
@@ -171,9 +172,10 @@ class TextRun(Run):
     def describe(self) -> str:
         """See ``Run``."""
         sizes = ", ".join(f"{count} {split}" for split, count in self.sizes.items())
-        what = f"longest {self.longest} tokens" if not self.running else "running text"
+        found = "" if self.settings.documents != "auto" else " (by the look of it; --documents says otherwise)"
+        what = "running text" if self.running else f"longest {self.longest} tokens"
         return (
-            f"{sizes} documents, {self.characters:,} characters; {len(self.data_labels)} classes; {what}; "
+            f"{sizes}; {_WAYS[self.way]}{found}; {self.characters:,} characters; {len(self.data_labels)} classes; {what}; "
             f"{len(self.net.info.vocabulary):,} symbols"
         )
 
@@ -181,9 +183,8 @@ class TextRun(Run):
         """See ``Run``."""
         classes = self.data_labels
         kinds = f"{len(classes)} classes" if len(classes) > 1 else classes[0]
-        if self.running:
-            return f"running text, {self.characters:,} characters, {kinds}"
-        return f"{sum(self.sizes.values())} documents, {self.characters:,} characters, {kinds}"
+        what = "running text" if self.running else f"{sum(self.sizes.values())} documents, {_WAYS[self.way]}"
+        return f"{what}, {self.characters:,} characters, {kinds}"
 
     def checkpoint(
         self, weights: Mapping[str, Tensor], facts: Mapping[str, Any], *, exact: bool = False

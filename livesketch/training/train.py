@@ -227,11 +227,17 @@ class _Files:
         order, run = self.order, self.run
         return {
             **run.facts(), "options": self._options(), "licence": order.licence, "attribution": order.attribution,
-            "skipped": self._notes, "data": run.data(), "device": device_name(run.workers.device),
+            "skipped": list(map(self._by_name, self._notes)), "data": run.data(), "device": device_name(run.workers.device),
             "began": self._began(), "precision": str(run.dtype).removeprefix("torch."),
             "sources": " ".join(shlex.quote(path.name) for path in order.sources[:8])
             + (f" ... ({len(order.sources)} files)" if len(order.sources) > 8 else ""),
         }  # fmt: skip
+
+    def _by_name(self, note: str) -> str:
+        """A note for the card, which tells nobody where the data lay."""
+        for source in self.order.sources:
+            note = note.replace(str(source), source.name or str(source))
+        return note
 
     def _options(self) -> str:
         asked = self.order
