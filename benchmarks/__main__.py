@@ -9,10 +9,11 @@ from pathlib import Path
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ[_variable] = "1"
 
-from . import report, startup, step, training  # noqa: E402 - after the variables above
+from . import report, startup, step, text, training  # noqa: E402 - after the variables above
 
 SUITES = {
     "step": step.suite,
+    "text": text.suite,
     "import": startup.import_suite,
     "first-action": startup.first_action_suite,
     "training": training.suite,
@@ -24,9 +25,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("suite", nargs="*", help=f"any of: {', '.join(SUITES)} (all where none is named)")
     parser.add_argument("--model", default="cat", help="bundled name or file (default: cat)")
     parser.add_argument(
-        "--rounds", type=int, default=15, help="rounds of `step` and `training`; each measures every engine once"
+        "--rounds",
+        type=int,
+        default=15,
+        help="rounds of `step`, `text` and `training`; each measures every engine once",
     )
-    parser.add_argument("--steps", type=int, default=300, help="steps of one measurement of `step`")
+    parser.add_argument("--steps", type=int, default=300, help="steps of one measurement of `step` and `text`")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results", help="folder for the JSON files")
     options = parser.parse_args(arguments)
     unknown = [name for name in options.suite if name not in SUITES]

@@ -284,6 +284,8 @@ def test_stopped_and_gone_on_is_the_same_as_never_stopped(kind, options, tmp_pat
     again = run_of(sources, **options)
     again.resume(load_state(tmp_path / "state.safetensors"))
     assert again.best == part.best
+    assert same(again.kept, part.kept)
+    assert again.losses == part.losses
     for _ in range(7):
         again.advance()
     assert (again.step, again.epoch) == (whole.step, 1)

@@ -61,7 +61,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     common = {
         "steps": options.steps, "batch": options.batch, "hidden": options.hidden,
-        "encoder_hidden": options.encoder_hidden, "rate": 3e-3, "rate_shape": "cosine", "kl_decay": 0.99, "kl_tolerance": 0.0,
+        "encoder_hidden": options.encoder_hidden, "rate": 3e-3, "rate_shape": "cosine", "kl_decay": 0.99,
+        "kl_tolerance": 0.0,
         "eval_every": max(1, options.steps // 4), "eval_drawings": 300,
     }  # fmt: skip
     rows = []
