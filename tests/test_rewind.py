@@ -150,10 +150,10 @@ def test_any_walk_ends_where_the_straight_way_does(models, moves):
     place = 0
     for what, n in moves:
         if what == "rewind":
-            n = min(n, place)
-            if n:
-                stream.rewind(n)
-            place -= n
+            back = min(n, place)
+            if back:
+                stream.rewind(back)
+            place -= back
         else:
             stream.take(n)
             place += n
