@@ -64,6 +64,8 @@ if TYPE_CHECKING:
     from .streams.text import Candidate as Candidate
     from .streams.text import TextStream as TextStream
     from .streams.text import text as text
+    from .streams.text_voices import TextVoices as TextVoices
+    from .streams.text_voices import TokenRow as TokenRow
     from .streams.voices import Actions as Actions
     from .streams.voices import SketchVoices as SketchVoices
     from .streams.voices import voices as voices
@@ -100,7 +102,9 @@ _HOMES = {
     "SketchVoices": "streams.voices",
     "StrokesError": "errors",
     "TextStream": "streams.text",
+    "TextVoices": "streams.text_voices",
     "Token": "events",
+    "TokenRow": "streams.text_voices",
     "UnsupportedModelError": "errors",
     "analogy": "latents",
     "catalogue": "models.catalogue",
@@ -153,7 +157,9 @@ __all__ = [
     "SketchVoices",
     "StrokesError",
     "TextStream",
+    "TextVoices",
     "Token",
+    "TokenRow",
     "UnsupportedModelError",
     "analogy",
     "catalogue",

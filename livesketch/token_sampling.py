@@ -6,6 +6,7 @@ tempered distribution, likeliest first, so their order does not matter: what is 
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
@@ -150,6 +151,20 @@ def held(
         if found.mass >= LEAST_MASS:
             return found, False
     return distribution(logits, hard + np.maximum(soft, np.float32(SOFTENED)), settings), True
+
+
+def soft_row(
+    common: NDArray[np.float32] | None, rare: Sequence[int], lost: float, tokens: int
+) -> NDArray[np.float32] | None:
+    """A soft bias (V,) of a row and a few tokens that lose ``lost`` nats besides; None where there is neither.
+
+    ``tokens`` is V.
+    """
+    if not len(rare):
+        return common
+    row = np.zeros(tokens, np.float32) if common is None else common.copy()
+    row[[*rare]] -= np.float32(lost)
+    return row
 
 
 def check_soft(soft: NDArray[Any]) -> None:

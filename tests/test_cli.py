@@ -185,14 +185,16 @@ def test_models_lists_what_can_be_drawn(capsys):
     assert cli.main(["models"]) == 0
     rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
     assert {"cat", "pig"} <= {row[0] for row in rows}
-    assert all(len(row) == 3 and row[2] for row in rows)
+    assert all(len(row) == 4 and row[2] and row[3] in {"sketch", "text"} for row in rows)
 
 
 def test_models_lists_what_one_model_draws(here, model, capsys):
     save_checkpoint(small_checkpoint(name="two", labels=("cat", "pig"), label_size=3), here / "two.safetensors")
     assert cli.main(["models", "two.safetensors"]) == 0
     assert cli.main(["models", model]) == 0
-    assert capsys.readouterr().out == "cat\ttwo\tCC0-1.0\npig\ttwo\tCC0-1.0\nsmall\tsmall\tCC0-1.0\n"
+    assert capsys.readouterr().out == "".join(
+        f"{row}\tCC0-1.0\tsketch\n" for row in ("cat\ttwo", "pig\ttwo", "small\tsmall")
+    )
     assert cli.main(["models", "gone.safetensors"]) == 3
 
 

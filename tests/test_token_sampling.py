@@ -234,6 +234,7 @@ def kernel(logits, bias, settings_, u, token=-1, soft=None):
     from livesketch.backends.kernels import text_cut, text_sampling, text_weights
     from livesketch.backends.protocol import TOKEN, WRITER
     from livesketch.backends.text_batch import SETTINGS as RECORD
+    from livesketch.backends.text_masks import RARE
 
     count = len(logits)
     width = -(-count // 128) * 128
@@ -247,7 +248,8 @@ def kernel(logits, bias, settings_, u, token=-1, soft=None):
     actions = np.zeros(1, TOKEN)
     work = np.full((4, width), -np.inf)
     text_sampling.act(
-        np.zeros(1, WRITER), padded, *rows, own, np.array([u]), np.array([token]), actions, work,
+        np.zeros(1, WRITER), padded, *rows, np.zeros((0, 2, count), np.uint8), np.zeros((1, RARE), np.int64), own,
+        np.array([u]), np.array([token]), actions, work,
         np.zeros((2, text_weights.LANES)), np.zeros(width, np.int64), np.zeros(text_cut.BUCKETS, np.int64),
         np.zeros(text_cut.BUCKETS), np.zeros(count, np.float32), 1000, np.zeros(1, np.int64),
     )  # fmt: skip

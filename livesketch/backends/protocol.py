@@ -55,6 +55,7 @@ TOKEN: Final = np.dtype(
         ("last", "?"),
         ("ended", "?"),
         ("softened", "?"),  # the soft bias was held above its limit
+        ("given", "?"),  # not drawn: forced, or one of ``tokens`` of ``step``
     ]
 )
 """One voice's token."""
@@ -222,12 +223,20 @@ class TextBatch(Protocol):
             ControlError: a value out of its range, or with them the voice's bias forbids everything; nothing changed.
         """
 
-    def constrain(self, k: int, bias: NDArray[np.float32] | None, soft: NDArray[np.float32] | None = None) -> None:
+    def constrain(
+        self,
+        k: int,
+        bias: NDArray[np.float32] | None,
+        soft: NDArray[np.float32] | None = None,
+        rare: Sequence[int] = (),
+        lost: float = 0.0,
+    ) -> None:
         """Adds a bias (V,), nats, to the logits of voice k at every following step; -inf forbids; None takes it away.
 
         ``soft`` (V,), of numbers up to 0, is added too, as far as enough is left: where both together leave less than
         ``token_sampling.LEAST_MASS`` of the probability, it is held above ``token_sampling.SOFTENED``, and the record's
-        ``softened`` says so.
+        ``softened`` says so. A few tokens, ``rare``, each once, lose ``lost`` nats more in it. A row that is read-only
+        is taken to stay as it is.
 
         Raises:
             ControlError: another shape, a NaN or +inf, or it forbids every token; nothing changed.
@@ -245,11 +254,16 @@ class TextBatch(Protocol):
         uniforms: NDArray[np.float64] | None = None,
         steer: Steer | None = None,
         density: NDArray[Any] | None = None,
+        tokens: NDArray[np.int64] | None = None,
     ) -> NDArray[Any]:
         """One token for every voice, TOKEN records (N,), valid until the next call.
 
         A voice whose piece is over begins the next one first. ``uniforms`` (N,) replace the backend's own; ``steer``
         may change the logits; ``density`` (N, V), where given, receives them as sampled, without bias or temperature.
+        ``tokens`` (N,), where given, says what each voice takes as its own, as ``force`` does, -1 where it draws.
+
+        Raises:
+            ControlError: ``tokens`` of another shape, or none of the vocabulary; nothing changed.
         """
 
     def force(

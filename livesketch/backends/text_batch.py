@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..errors import ControlError, UnsupportedModelError
 from ..models.checkpoint import TextCheckpoint
 from ..models.text_model import ARCHITECTURES, END
-from ..token_sampling import TextSettings, check_bias, check_soft
+from ..token_sampling import TextSettings, check_bias, check_soft, soft_row
 from .protocol import TOKEN, WRITER, Mark, TextSnapshot
 
 SETTINGS: Final = np.dtype(
@@ -22,9 +22,12 @@ SETTINGS: Final = np.dtype(
         ("unknown", "?"),
         ("biased", "?"),
         ("soft", "?"),
+        ("masked", "?"),  # the bias is one of ``text_masks``
+        ("rare", "i8"),  # how many rare tokens it has
+        ("lost", "f8"),
     ]
 )
-"""One voice's ``TextSettings``, and whether it has a bias, and a soft one beside it."""
+"""One voice's ``TextSettings``, whether it has a bias, and a soft one beside it, and what these are."""
 
 
 def check_architecture(checkpoint: TextCheckpoint) -> None:
@@ -92,29 +95,58 @@ class TextNumpyBatch:
         unknown: bool = False,
     ) -> None:
         """``TextBatch.settle``."""
-        new, biased = TextSettings(divisor, top_k, top_p, min_p, unknown), bool(self.settings[k]["biased"])
-        if biased:
+        new, own = TextSettings(divisor, top_k, top_p, min_p, unknown), self.settings[k]
+        if own["biased"] and not own["masked"]:
             check_bias(self.bias[k], unknown=new.unknown)
-        self.settings[k] = (new.divisor, new.top_k, new.top_p, new.min_p, new.unknown, biased, self._soft[k])
+        self.settings[k] = (new.divisor, new.top_k, new.top_p, new.min_p, new.unknown, *own.item()[5:])
 
-    def constrain(self, k: int, bias: NDArray[np.float32] | None, soft: NDArray[np.float32] | None = None) -> None:
+    def constrain(
+        self,
+        k: int,
+        bias: NDArray[np.float32] | None,
+        soft: NDArray[np.float32] | None = None,
+        rare: Sequence[int] = (),
+        lost: float = 0.0,
+    ) -> None:
         """``TextBatch.constrain``."""
         if bias is None:
             self._biased[k] = self._soft[k] = False
             return
         for row in (bias,) if soft is None else (bias, soft):
-            if row.shape != (self.tokens,):
-                raise ControlError(f"a bias of shape {row.shape}; expected ({self.tokens},): nats for every token")
+            self.check_shape(row)
         check_bias(bias, unknown=bool(self._unknown[k]))
+        self.check_rare(rare, lost)
+        soft = soft_row(soft, rare, lost, self.tokens)
+        if soft is not None:
+            check_soft(soft)
         if not len(self.bias):
             self.bias = np.zeros((self.size, self.tokens), np.float32)
         if soft is not None:
-            check_soft(soft)
             if not len(self.soft):
                 self.soft = np.zeros((self.size, self.tokens), np.float32)
             self.soft[k] = soft
         self.bias[k] = bias
         self._biased[k], self._soft[k] = True, soft is not None
+
+    def check_shape(self, row: NDArray[np.float32]) -> None:
+        """Refuses what is no row (V,).
+
+        Raises:
+            ControlError: as said.
+        """
+        if row.shape != (self.tokens,):
+            raise ControlError(f"a bias of shape {row.shape}; expected ({self.tokens},): nats for every token")
+
+    def check_rare(self, rare: Sequence[int], lost: float) -> None:
+        """Refuses tokens that are not in the vocabulary, and what is no loss.
+
+        Raises:
+            ControlError: as said.
+        """
+        if rare and not (min(rare) >= 0 and max(rare) < self.tokens and lost >= 0):
+            raise ControlError(
+                f"rare tokens {rare!r:.60} that lose {lost!r}: expected tokens 0 to {self.tokens - 1}, and nats from 0"
+            )
 
     def finish(self, k: int) -> None:
         """``TextBatch.finish``."""
@@ -196,6 +228,18 @@ class TextNumpyBatch:
         for token in given:
             if not isinstance(token, int) or not 0 <= token < self.tokens:
                 raise ControlError(f"token {token!r:.60}: expected a whole number from 0 to {self.tokens - 1}")
+        return given
+
+    def checked_step(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Tokens (N,) for a step, -1 where one is drawn.
+
+        Raises:
+            ControlError: another shape, or one is not in the vocabulary.
+        """
+        given = np.array(tokens, np.int64)  # a kernel takes it as it is: whole, and writable
+        if given.shape != (self.size,):
+            raise ControlError(f"tokens of shape {given.shape}; expected ({self.size},): one for each voice, or -1")
+        self.checked(given[given != -1])
         return given
 
 

@@ -5,6 +5,7 @@ voices. Sampling computes in float64 from the float32 logits, so that its choice
 near-ties.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from .kernels import common, text_cut, text_weights
 from .protocol import TOKEN, Steer
 from .text_batch import TextNumpyBatch, check_architecture
 from .text_layout import laid_out
+from .text_masks import RARE, Masks
 
 
 class TextCpuBatch(TextNumpyBatch):
@@ -29,6 +31,8 @@ class TextCpuBatch(TextNumpyBatch):
         self.state, self.rings = laid.voices[-laid.states :], laid.rings
         self._labels, self._laid_label = laid.voices[-laid.states - 1], laid.label
         super().__init__(checkpoint, size)
+        self._masks = Masks(size, self.tokens)
+        self._masked, self._rare, self._lost = (self.settings[name] for name in ("masked", "rare", "lost"))
         width = laid.columns
         self._logits = np.zeros((size, width), np.float32)
         self._own_uniforms, self._drawn = np.zeros(0), np.full(size, -1)
@@ -51,15 +55,39 @@ class TextCpuBatch(TextNumpyBatch):
         """``TextNumpyBatch.label``."""
         self._labels[k] = self._laid_label(vector)
 
+    def constrain(
+        self,
+        k: int,
+        bias: NDArray[np.float32] | None,
+        soft: NDArray[np.float32] | None = None,
+        rare: Sequence[int] = (),
+        lost: float = 0.0,
+    ) -> None:
+        """``TextBatch.constrain``; rows that only forbid are taken as masks."""
+        if bias is not None and len(rare) <= RARE:
+            masks = self._masks
+            hard, common = masks.of(bias), masks.free if soft is None else masks.of(soft)
+            if hard.usable and common.only and len(bias) == self.tokens == len(common.row):
+                self.check_rare(rare, lost)
+                masks.hold(k, hard, common, rare)
+                self._biased[k] = self._masked[k] = True
+                self._soft[k] = soft is not None or bool(rare)
+                self._rare[k], self._lost[k] = len(rare), lost
+                return
+        super().constrain(k, bias, soft, rare, lost)
+        self._masked[k] = False
+
     def step(
         self,
         *,
         uniforms: NDArray[np.float64] | None = None,
         steer: Steer | None = None,
         density: NDArray[Any] | None = None,
+        tokens: NDArray[np.int64] | None = None,
     ) -> NDArray[Any]:
         """``TextBatch.step``."""
-        drawn = (self._own_uniforms if uniforms is None else uniforms, self._drawn, self.actions)
+        given = self._drawn if tokens is None else self.checked_step(tokens)
+        drawn = (self._own_uniforms if uniforms is None else uniforms, given, self.actions)
         everyone = slice(None)
         if steer is None and density is None:
             self._run(everyone, drawn, self.count, common.BOTH)
@@ -86,10 +114,11 @@ class TextCpuBatch(TextNumpyBatch):
             if density is not None:
                 density[i] = self._logits[k, : self.tokens]
         if end and density is not None:
-            before = self.kept(voice)
-            self._run(voice, (self._own_uniforms, self._token, out), self._uncounted, common.UPDATE)
-            density[len(given)] = self._logits[k, : self.tokens]
-            self.put_back(voice, before)
+            with self.whole(voice):
+                before = self.kept(voice)
+                self._run(voice, (self._own_uniforms, self._token, out), self._uncounted, common.UPDATE)
+                density[len(given)] = self._logits[k, : self.tokens]
+                self.put_back(voice, before)
         return out
 
     def look(self, k: int) -> None:
@@ -99,5 +128,8 @@ class TextCpuBatch(TextNumpyBatch):
 
     def _run(self, some: slice, drawn: tuple[NDArray[Any], ...], count: NDArray[np.int64], phase: int) -> None:
         """The kernel over some voices; ``drawn`` is uniforms, given tokens and where the actions go, of these."""
-        own = (*self._voices, self.writers, self._logits, self.bias, self.soft, self.settings)
+        masks = self._masks
+        own = (
+            *self._voices, self.writers, self._logits, self.bias, self.soft, masks.allowed, masks.rare, self.settings,
+        )  # fmt: skip
         self._kernel(*self._shared, *(array[some] for array in own), *drawn, *self._scratch, count, phase)

@@ -40,8 +40,10 @@ class TextReferenceBatch(TextNumpyBatch):
         uniforms: NDArray[np.float64] | None = None,
         steer: Steer | None = None,
         density: NDArray[Any] | None = None,
+        tokens: NDArray[np.int64] | None = None,
     ) -> NDArray[Any]:
         """``TextBatch.step``."""
+        given = [-1] * self.size if tokens is None else self.checked_step(tokens).tolist()
         with self.whole():
             for k in range(self.size):
                 self.look(k)
@@ -50,7 +52,10 @@ class TextReferenceBatch(TextNumpyBatch):
             if density is not None:
                 density[:] = self._logits
             for k in range(self.size):
-                self._act(k, self._uniform(k) if uniforms is None else float(uniforms[k]))
+                if given[k] >= 0:
+                    self.actions[k] = self._given(k, given[k])
+                else:
+                    self._act(k, self._uniform(k) if uniforms is None else float(uniforms[k]))
             self.count += 1
         return self.actions
 
@@ -66,14 +71,13 @@ class TextReferenceBatch(TextNumpyBatch):
                 self.look(k)
                 if density is not None:
                     density[i] = self._logits[k]
-                drawn_from = token_sampling.distribution(self._logits[k], None, self._settings(k))
-                place = self._take(k, token, float(drawn_from.log_probs[token]), drawn_from.entropy, 1.0)
-                out[i] = (*place, False)
+                out[i] = self._given(k, token)
         if end and density is not None:
-            before = self.kept(voice)
-            self.look(k)
-            density[len(given)] = self._logits[k]
-            self.put_back(voice, before)
+            with self.whole(voice):
+                before = self.kept(voice)
+                self.look(k)
+                density[len(given)] = self._logits[k]
+                self.put_back(voice, before)
         return out
 
     def look(self, k: int) -> None:
@@ -100,7 +104,13 @@ class TextReferenceBatch(TextNumpyBatch):
         drawn_from, softened = token_sampling.held(self._logits[k], bias, soft, self._settings(k))
         token = token_sampling.choose(drawn_from, u)
         said = float(drawn_from.log_probs[token]), drawn_from.entropy, drawn_from.mass
-        self.actions[k] = (*self._take(k, token, *said), softened)
+        self.actions[k] = (*self._take(k, token, *said), softened, False)
+
+    def _given(self, k: int, token: int) -> tuple[Any, ...]:
+        """Voice k takes a token that was not drawn, under its settings without its bias; the record's fields."""
+        drawn_from = token_sampling.distribution(self._logits[k], None, self._settings(k))
+        place = self._take(k, token, float(drawn_from.log_probs[token]), drawn_from.entropy, 1.0)
+        return (*place, False, True)
 
     def _take(self, k: int, token: int, log_prob: float, entropy: float, mass: float) -> tuple[Any, ...]:
         """Voice k takes this token, which becomes its next input; returns the TOKEN record's fields."""

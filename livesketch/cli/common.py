@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from ..outputs.base import Output
     from ..streams.sketch import SketchStream
 
+_TEMPERATURE: Final = 0.65
+
 MODEL_HELP: Final = "a bundled name (livesketch models), a checkpoint, a magenta .gen.json, or magenta:NAME"
 
 
@@ -48,8 +50,9 @@ def open_stream(args: argparse.Namespace) -> "SketchStream":
             from ..backends import cpu  # noqa: F401, PLC0415 - likewise
 
     return sketch(
-        args.model, seed=args.seed, temperature=args.temperature, convention=args.convention, backend=args.backend
-    )
+        args.model, seed=args.seed, temperature=_TEMPERATURE if args.temperature is None else args.temperature,
+        convention=args.convention or "js", backend=args.backend,
+    )  # fmt: skip
 
 
 def open_svg(args: argparse.Namespace, path: str) -> "Output":
@@ -59,10 +62,10 @@ def open_svg(args: argparse.Namespace, path: str) -> "Output":
     return svg(path, args.page, args.landscape, args.margin, args.pen_width, args.color)
 
 
-def cut_note(cut: int, drawings: int, max_steps: int) -> None:
-    """Says how many drawings were cut at the longest, where some were."""
+def cut_note(cut: int, drawings: int, max_steps: int, parts: str = "drawings") -> None:
+    """Says how many drawings, or other parts, were cut at the longest, where some were."""
     if cut:
-        note(f"{cut} of {drawings} drawings did not end by themselves and were cut at {max_steps} steps")
+        note(f"{cut} of {drawings} {parts} did not end by themselves and were cut at {max_steps} steps")
 
 
 def number(kind: type[int] | type[float], least: float, most: float = float("inf")) -> Callable[[str], float]:
@@ -80,18 +83,21 @@ def number(kind: type[int] | type[float], least: float, most: float = float("inf
     return parse
 
 
-def add_model(parser: argparse.ArgumentParser, temperature: float = 0.65) -> None:
-    """Which model, and how it draws."""
+def add_model(
+    parser: argparse.ArgumentParser, temperature: float | None = _TEMPERATURE, said: str | None = None
+) -> None:
+    """Which model, and how it draws; ``said`` is the default temperature in words."""
     parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
     parser.add_argument("--seed", type=int, help="draws the same again (default: a fresh one, printed at the end)")
     parser.add_argument(
-        "--temperature", type=float, default=temperature, help=f"0 greedy, 0.2 tame, 1.2 wild (default {temperature:g})"
-    )
-    parser.add_argument("--convention", default="js", help="what temperature means: js, paper, magenta (default js)")
+        "--temperature", type=float, default=temperature,
+        help=f"0 greedy, 0.2 tame, 1.2 wild (default {said or temperature})",
+    )  # fmt: skip
+    parser.add_argument("--convention", help="what temperature means: js, paper, magenta (default js)")
     parser.add_argument("--backend", default="auto", help="auto, cpu, reference (default auto)")
 
 
-def add_page(parser: argparse.ArgumentParser, page: str | None = "a4", said: str = "a4") -> None:
+def add_page(parser: Any, page: str | None = "a4", said: str = "a4") -> None:
     """The page of an SVG file; ``said`` is the default page in words."""
     parser.add_argument("--page", default=page, help=f"a0 … a6, letter, or such as 300x200mm (default {said})")
     parser.add_argument("--landscape", action="store_true", help="the page on its side")

@@ -4,33 +4,64 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from .common import Commands, add_model, add_page, cut_note, note, number, open_stream, open_svg
+from ..errors import ControlError
+from .common import Commands, add_model, add_page, cut_note, loading, note, number, open_stream, open_svg
+from .text_options import add_text, given_of, open_text_stream
 
 if TYPE_CHECKING:
     from ..outputs.base import Output
+    from ..streams.sketch import SketchStream
+    from ..streams.text import TextStream
+
+_RATE, _TEXT_RATE = 60.0, 8.0
 
 
 def _play(args: argparse.Namespace) -> None:
-    from ..outputs.osc import osc  # noqa: PLC0415 - likewise
-    from ..outputs.terminal import terminal  # noqa: PLC0415 - likewise
-    from ..player.performance import play  # noqa: PLC0415 - likewise
+    with loading():
+        from ..models.catalogue import open_any  # noqa: PLC0415 - loads NumPy
+        from ..models.text_model import TextCheckpoint  # noqa: PLC0415 - likewise
+        from ..outputs.osc import osc  # noqa: PLC0415 - likewise
+        from ..outputs.terminal import terminal  # noqa: PLC0415 - likewise
 
     outputs: list[Output] = [osc(target) for target in args.osc]
+    writes = isinstance(open_any(args.model), TextCheckpoint)
+    _check(args, writes=writes)
     if args.output:
         outputs.append(open_svg(args, args.output))
     if not args.quiet and sys.stderr is not None:
         outputs.append(terminal(sys.stderr))
-    stream = open_stream(args)
-    with play(stream, outputs, args.rate, args.name) as player:
+    if writes:
+        _perform(open_text_stream(args), outputs, args, "pieces", _TEXT_RATE)
+    else:
+        _perform(open_stream(args), outputs, args, "drawings", _RATE)
+
+
+def _check(args: argparse.Namespace, *, writes: bool) -> None:
+    """ControlError: an option that this kind of model does not have."""
+    drawing = {"--convention": args.convention, "--output": args.output}
+    given = [option for option, value in drawing.items() if value is not None] if writes else given_of(args)
+    if given:
+        does, other = ("writes", "draw") if writes else ("draws", "write")
+        more = "; for a page: livesketch write --handwrite" if "--output" in given else ""
+        raise ControlError(f"{', '.join(given)}: for models that {other}, and {args.model} {does}; leave it out{more}")
+
+
+def _perform(
+    stream: "SketchStream | TextStream", outputs: "list[Output]", args: argparse.Namespace, parts: str, rate: float
+) -> None:
+    """Plays it until Ctrl-C or as long as was asked for; ``parts`` are what it makes, in the plural."""
+    from ..player.performance import play  # noqa: PLC0415 - loads NumPy
+
+    with play(stream, outputs, rate if args.rate is None else args.rate, args.name) as player:
         player.wait(args.seconds)
     stats = player.stats()
-    cut_note(stats.cut, stats.drawings, stream.checkpoint.max_steps)
+    cut_note(stats.cut, stats.drawings, stream.checkpoint.max_steps, parts)
     fault = player.fault()
     if fault is not None:
         raise fault
     for trouble in player.troubles():
         note(f"warning: {trouble}")
-    print(f"{player.name}: {stats.steps} steps, {stats.drawings} drawings, seed {stream.seed}")
+    print(f"{player.name}: {stats.steps} steps, {stats.drawings} {parts}, seed {stream.seed}")
 
 
 def add(commands: Commands) -> None:
@@ -39,13 +70,16 @@ def add(commands: Commands) -> None:
         "play",
         _play,
         "play live, over OSC and in the terminal",
-        "livesketch play cat --osc 127.0.0.1:9000 --seconds 20",
+        "livesketch play cat --osc 127.0.0.1:9000 --seconds 20\n  livesketch play wuyan --form 五绝 --rate 4",
     )
-    add_model(play)
+    add_model(play, temperature=None, said="0.65, of texts 1")
     play.add_argument("--osc", action="append", default=[], metavar="HOST:PORT", help="a receiver; may be repeated")
-    play.add_argument("--rate", type=float, default=60.0, help="steps per second (default 60)")
+    play.add_argument("--rate", type=float, help=f"steps per second (default {_RATE:g}, of texts {_TEXT_RATE:g})")
     play.add_argument("--seconds", type=number(float, 0), help="stop after so long (default: Ctrl-C)")
     play.add_argument("--name", help="in the OSC addresses (default: the model's)")
-    play.add_argument("--quiet", action="store_true", help="no drawing in the terminal")
-    add_page(play)
-    play.add_argument("-o", "--output", metavar="FILE", help="also write an SVG file")
+    play.add_argument("--quiet", action="store_true", help="nothing in the terminal")
+    text = play.add_argument_group("models that write")
+    add_text(text)
+    drawn = play.add_argument_group("models that draw")
+    add_page(drawn)
+    drawn.add_argument("-o", "--output", metavar="FILE", help="also write an SVG file")

@@ -1,10 +1,13 @@
 """``livesketch write``."""
 
 import argparse
+import contextlib
+import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from .common import Commands, add_page, loading, note, number, open_svg
+from .common import Commands, add_page, note, number, open_svg
+from .text_options import add_text, open_text_stream
 
 if TYPE_CHECKING:
     from ..events import Token
@@ -14,28 +17,83 @@ if TYPE_CHECKING:
 _LAYOUTS: Final = {"五绝": (6, 4), "七绝": (8, 4), "五律": (6, 8), "七律": (8, 8)}
 """Cells in a line and lines of a page, by form."""
 
+_PAGES: Final = 10**6
+"""At most so many drawings of handwriting."""
+
+
+class _Printer:
+    """Prints pieces as they are made, and counts."""
+
+    def __init__(self, stream: "TextStream", args: argparse.Namespace) -> None:
+        self._stream, self._args = stream, args
+        self.pieces = self.tokens = self.softened = 0
+        self.cost = 0.0
+        self._line = False
+        self._plain: bool | None = None
+
+    def __iter__(self) -> "Iterator[Token]":
+        """The tokens, each printed and flushed before it is given."""
+        for _ in range(self._args.number):
+            self.pieces += 1
+            for made, token in enumerate(_begun(self._stream, self._args), 1):
+                self._print(token.text)
+                self.tokens, self.cost = self.tokens + 1, self.cost + token.cost
+                self.softened += token.softened
+                yield token
+                if made == self._args.tokens:
+                    self._stream.finish()
+                    break
+            self.end_line()
+
+    def end_line(self) -> None:
+        """Where something stands in the present line, the next begins."""
+        if self._line:
+            self._print("\n")
+
+    def _print(self, text: str) -> None:
+        if not text:
+            return
+        if self._plain is None and not text.isascii():
+            self._plain = _is_plain(text)
+        print(text, end="", flush=True)
+        self._line = not text.endswith("\n")
+
+
+def _is_plain(text: str) -> bool:
+    """Whether standard output cannot show this, which is said once."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        note(f"standard output is {encoding}: what it lacks is written as \\u...; set PYTHONIOENCODING=utf-8")
+        return True
+    return False
+
 
 def _write(args: argparse.Namespace) -> None:
-    stream = _open(args)
-    printed = _printed(stream, args)
-    costs = [token.cost for token in printed] if args.handwrite is None else _handwritten(stream, printed, args)
+    stream = open_text_stream(args)
+    printer = _Printer(stream, args)
+    try:
+        if args.handwrite is None:
+            for _ in printer:
+                pass
+        else:
+            _by_hand(stream, printer, args)
+    except BaseException:  # Ctrl-C, a reader that is gone, a rule that leaves nothing
+        with contextlib.suppress(OSError, ValueError):
+            printer.end_line()
+        raise
+    finally:
+        if printer.tokens:
+            _summary(stream, printer, args)
+
+
+def _summary(stream: "TextStream", printer: _Printer, args: argparse.Namespace) -> None:
     if args.form is not None:
-        written = max(1, args.number)
-        note(f"the form took {sum(costs) / written:.2f} nats a piece, {sum(costs) / max(1, len(costs)):.3f} a token")
-    note(f"{args.number} x {stream.name}, seed {stream.seed}")
-
-
-def _open(args: argparse.Namespace) -> "TextStream":
-    with loading():
-        from ..streams.text import text  # noqa: PLC0415 - --help must not wait for a backend
-
-        if args.backend in {"auto", "cpu"}:
-            from ..backends import cpu  # noqa: F401, PLC0415 - likewise
-
-    return text(
-        args.model, seed=args.seed, temperature=args.temperature, mode=args.mode, form=args.form, rhyme=args.rhyme,
-        tones=args.tones, top_k=args.top_k, top_p=args.top_p, min_p=args.min_p, backend=args.backend,
-    )  # fmt: skip
+        yielded = f"; tones or repetition yielded at {printer.softened} places" if printer.softened else ""
+        per = printer.cost / printer.pieces, printer.cost / printer.tokens
+        note(f"the form took {per[0]:.2f} nats a piece, {per[1]:.3f} a token{yielded}")
+    note(f"{printer.pieces} x {stream.name}, seed {stream.seed}")
 
 
 def _begun(stream: "TextStream", args: argparse.Namespace) -> "Piece":
@@ -51,48 +109,22 @@ def _begun(stream: "TextStream", args: argparse.Namespace) -> "Piece":
     return stream.random_line() if args.random else stream.piece()
 
 
-def _printed(stream: "TextStream", args: argparse.Namespace) -> "Iterator[Token]":
-    """The tokens of the pieces, each printed as it is made."""
-    for _ in range(args.number):
-        left = args.tokens
-        end = "\n"
-        for token in _begun(stream, args):
-            print(token.text, end="", flush=True)
-            end = end if not token.text else "" if token.text.endswith("\n") else "\n"
-            yield token
-            left -= 1
-            if not left:
-                stream.finish()
-                break
-        print(end, end="", flush=True)
-
-
-def _handwritten(stream: "TextStream", tokens: "Iterator[Token]", args: argparse.Namespace) -> list[float]:
-    """Writes the page; what the tokens cost."""
+def _by_hand(stream: "TextStream", printer: _Printer, args: argparse.Namespace) -> None:
+    """Writes the pieces on a page, stroke by stroke."""
     from ..handwriting.hand import handwrite  # noqa: PLC0415 - few write by hand
     from ..player.performance import draw  # noqa: PLC0415 - likewise
 
-    costs: list[float] = []
-
-    def counted() -> "Iterator[Token]":
-        for token in tokens:
-            costs.append(token.cost)
-            yield token
-
     line, lines = _LAYOUTS.get(_plain_form(args.form), (None, None))
     hand = handwrite(
-        counted(), args.strokes or None, layout="vertical" if args.vertical else "horizontal", line=line, lines=lines,
-        jitter=args.jitter, seed=stream.seed, name=stream.name,
+        iter(printer), args.strokes or None, layout="vertical" if args.vertical else "horizontal", line=line,
+        lines=lines, jitter=args.jitter, seed=stream.seed, name=stream.name,
     )  # fmt: skip
-    drawn = draw(hand, to=[open_svg(args, args.handwrite)], n=max(1, args.number))
-    for _ in tokens:  # a page longer than one drawing leaves tokens
-        pass
+    drawn = draw(hand, to=[open_svg(args, args.handwrite)], n=_PAGES)
     if hand.missing:
         note(f"no strokes for {' '.join(hand.missing)}: left out; other strokes: --strokes FILE.jsonl")
     for attribution in hand.attributions:
         note(attribution)
-    note(f"{args.handwrite}: {len(drawn)} drawings")
-    return costs
+    note(f"{args.handwrite}: {len(drawn)} drawing{'s' * (len(drawn) != 1)}")
 
 
 def _plain_form(form: str | None) -> str:
@@ -121,31 +153,18 @@ def add(commands: Commands) -> None:
     write.add_argument("--unknown", action="store_true", help="let characters stand that the model does not know")
     write.add_argument("-n", "--number", type=number(int, 1), default=1, metavar="N", help="how many (default 1)")
     write.add_argument(
-        "--tokens", type=number(int, 0), default=0, metavar="N", help="stop each after so many (default: at its end)"
+        "--tokens", type=number(int, 1), metavar="N", help="stop each after so many (default: where it ends)"
     )
-    for option, kwargs in _CONTROLS.items():
-        write.add_argument(option, **kwargs)
+    write.add_argument("--temperature", type=float, help="0 greedy, 0.6 tame, 1.4 wild (default 1)")
+    add_text(write)
     write.add_argument("--seed", type=int, help="writes the same again (default: a fresh one, printed at the end)")
     write.add_argument("--backend", default="auto", help="auto, cpu, reference (default auto)")
-    write.add_argument("--handwrite", metavar="FILE.svg", help="also write it by hand, stroke by stroke, on a page")
-    write.add_argument(
+    hand = write.add_argument_group("by hand")
+    hand.add_argument("--handwrite", metavar="FILE.svg", help="also write it by hand, stroke by stroke, on a page")
+    hand.add_argument(
         "--strokes", action="append", default=[], metavar="SOURCE",
         help="where strokes come from: hershey, hershey:FONT, kanjivg, a JSON Lines file of medians; may be repeated",
     )  # fmt: skip
-    write.add_argument("--vertical", action="store_true", help="in columns, right to left")
-    write.add_argument("--jitter", type=float, default=0.0, help="how much the hand wavers (default 0; try 0.5)")
-    add_page(write)
-
-
-_CONTROLS: Final[dict[str, dict[str, Any]]] = {
-    "--mode": {"help": "conservative, normal, open: the temperature by name"},
-    "--temperature": {"type": float, "help": "0 greedy, 0.6 tame, 1.4 wild (default 1)"},
-    "--top-k": {"type": int, "default": 0, "help": "only so many of the likeliest (default: all)"},
-    "--top-p": {"type": float, "default": 1.0, "help": "only the likeliest that hold this share (default 1)"},
-    "--min-p": {"type": float, "default": 0.0, "help": "only what has this share of the likeliest's (default 0)"},
-    "--form": {"metavar": "FORM", "help": "of Chinese verse: 五绝 (wujue), 七绝 (qijue), 五律 (wulv), 七律 (qilv)"},
-    "--rhyme": {"nargs": "?", "const": True, "default": False, "metavar": "GROUP", "help": "rhyme, in this group"},
-    "--tones": {
-        "nargs": "?", "const": True, "default": False, "metavar": "PATTERN", "help": "level and oblique tones"
-    },
-}  # fmt: skip
+    hand.add_argument("--vertical", action="store_true", help="in columns, right to left")
+    hand.add_argument("--jitter", type=float, default=0.0, help="how much the hand wavers, 0 to 0.3 (default 0)")
+    add_page(hand)

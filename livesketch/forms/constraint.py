@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ControlError
-from ..token_sampling import END, LEAST_MASS, SOFTENED, UNK
+from ..token_sampling import END, LEAST_MASS, SOFTENED, UNK, soft_row
 
 __all__ = ["LEAST_MASS", "SOFTENED", "Bias", "Constraint", "Rule", "Walk", "as_rule", "bias_of", "row_of"]
 
@@ -38,16 +38,27 @@ class Bias:
 
     hard: Row
     """(V,) 0 or -inf: what is forbidden whatever the model says."""
-    soft: Row | None = None
+    common: Row | None = None
     """(V,) 0 or negative, -inf: forbidden unless too little mass (:data:`LEAST_MASS`) is left; None: nothing."""
+    rare: tuple[int, ...] = ()
+    """A few tokens, each once, that lose ``lost`` nats besides: so that rows of many places are one array."""
+    lost: float = 0.0
+    """0 or more."""
+
+    @property
+    def soft(self) -> Row | None:
+        """(V,) ``common`` and ``rare`` together; None: nothing."""
+        return soft_row(self.common, self.rare, self.lost, len(self.hard))
 
     def row(self) -> Row:
         """(V,) both together: what is added while enough mass is left."""
-        return self.hard if self.soft is None else self.hard + self.soft
+        soft = self.soft
+        return self.hard if soft is None else self.hard + soft
 
     def softened(self) -> Row:
         """(V,) the hard row, and the soft one cut off at :data:`SOFTENED` nats: added where too little mass is left."""
-        return self.hard if self.soft is None else self.hard + np.maximum(self.soft, np.float32(SOFTENED))
+        soft = self.soft
+        return self.hard if soft is None else self.hard + np.maximum(soft, np.float32(SOFTENED))
 
 
 class Constraint(Protocol):

@@ -62,8 +62,9 @@ class BoundTogether:
             before, hard = hard, bias.hard if hard is None else hard + bias.hard
             if not leaves_some(hard):
                 raise ControlError(self._emptied(tokens, number, before))
-            if bias.soft is not None:
-                soft = bias.soft if soft is None else soft + bias.soft
+            own = bias.soft
+            if own is not None:
+                soft = own if soft is None else soft + own
         return None if hard is None else Bias(hard, soft)
 
     def _emptied(self, tokens: Sequence[int], number: int, before: Row | None) -> str:

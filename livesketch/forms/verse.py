@@ -30,8 +30,10 @@ class Written(NamedTuple):
     ends: tuple[int, ...]
     """Tokens that no rhyme word may repeat: the first line's last character and the rhyme words."""
     tones: Tones
-    used: tuple[int, ...]
-    """The characters, in order."""
+    before: tuple[int, ...]
+    """The characters before the last one, each once."""
+    last: int
+    """The last character, marks not counted; -1 where there is none."""
 
 
 class Verse:
@@ -62,7 +64,7 @@ class Verse:
         self._rhyme_rows: dict[int, Row] = {}
         self._tone_rows = {bits: row_of((self._tone & bits) > 0) for bits in (LEVEL, OBLIQUE, EITHER)}
         self._first_end_rows: dict[int, Row] = {}
-        self._walk = Walk(Written(self._first_groups, (), self._tones.start, ()), self._step)
+        self._walk = Walk(Written(self._first_groups, (), self._tones.start, (), -1), self._step)
 
     def says(self) -> str:
         """What it asks for, for messages."""
@@ -82,20 +84,14 @@ class Verse:
         if within == form.characters:
             return self._ends[self._marks[line]]
         hard = self._rhyme_row(written) if form.rhymes_at(len(tokens)) else self._free
-        soft = self._tone_row(written, line, within) if form.tones else self._tone_rows[EITHER]
-        if form.repeat and written.used:
-            soft = soft.copy()
-            soft[self._repeated(written.used, within)] -= np.float32(form.repeat)
-        elif not form.tones:
-            return Bias(hard)
-        return Bias(hard, soft)
+        soft = self._tone_row(written, line, within) if form.tones else None
+        rare = self._repeated(written, within) if form.repeat and written.last >= 0 else ()
+        return Bias(hard, soft, rare, form.repeat) if soft is not None or rare else Bias(hard)
 
-    def _repeated(self, used: tuple[int, ...], within: int) -> NDArray[np.intp]:
+    def _repeated(self, written: Written, within: int) -> tuple[int, ...]:
         """The characters that lose by repetition: all so far, but the last one may be doubled within its line, once."""
-        before = set(used[:-1])
-        if not within or used[-1] in before:
-            before.add(used[-1])
-        return np.array([*before], dtype=np.intp)
+        last, before = written.last, written.before
+        return before if within or last in before else (*before, last)
 
     def _step(self, written: Written, tokens: Sequence[int]) -> Written:
         """The state after one more token, which is checked to fit."""
@@ -117,7 +113,9 @@ class Verse:
         elif form.rhyme and line == 0 and within == form.characters - 1:
             ends = (token,)
             groups = self._from_first_line(token, tones)
-        return Written(groups, ends, tones, (*written.used, token))
+        before, last = written.before, written.last
+        before = before if last < 0 or last in before else (*before, last)
+        return Written(groups, ends, tones, before, token)
 
     def _narrowed(self, written: Written, token: int, line: int) -> int:
         """The groups that are possible after a rhyme word."""

@@ -169,8 +169,10 @@ def read_header(path: str | Path) -> CheckpointInfo | TextInfo:
 def other_kind(where: str, kind: str) -> UnsupportedModelError:
     """The error for a model of this kind, ``text`` or ``sketch``, where the other is wanted."""
     does, wanted = ("writes", "draws") if kind == "text" else ("draws", "writes")
+    command = "write" if kind == "text" else "draw"
     return UnsupportedModelError(
-        f"{where}: a {kind} model, which {does}; expected one that {wanted}; call ls.{kind}({where!r}) for this one"
+        f"{where}: a {kind} model, which {does}; expected one that {wanted}; for this one call ls.{kind}({where!r}) or "
+        f"run `livesketch {command}`"
     )
 
 

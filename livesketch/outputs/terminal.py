@@ -1,4 +1,4 @@
-"""The drawing as characters in the terminal, while it is drawn."""
+"""The drawing as characters in the terminal, while it is drawn; or the text, while it is written."""
 
 import io
 from typing import Any, Final, TextIO
@@ -11,14 +11,14 @@ from ..strokes import PolylineBuilder
 from .base import Stage
 from .pacing import due
 from .places import Progress, drawable
-from .raster import Raster, clipped, printable
+from .raster import Raster, clipped
 from .screen import Screen
+from .writing import Writing
 
 _FRAME: Final = 1 / 30  # seconds between two pictures
 _WIDEST, _HIGHEST = 100, 30  # characters; a larger terminal is not filled, so that each picture is quick
 _PLAIN: Final = (60, 20)  # characters where there is no terminal
 _PANEL = 20  # characters that a voice needs for a picture of its own
-_LINE = 1000  # characters of text that are kept for one line
 _SIZES: Final = (4, 1000)
 
 
@@ -34,9 +34,10 @@ class _Voice(Progress):
 class TerminalOutput:
     """Draws in braille, redrawn in place at most 30 times a second; voices stand side by side as far as they fit.
 
-    The view is the stage, and widens when a drawing leaves it. At Python's prompt the picture stands in the top half of
-    the screen, and the prompt scrolls below it until ``close``. Where the file is no terminal, each finished drawing is
-    printed once, without escape codes; where its encoding has no braille, ``#`` stands for it.
+    The view is the stage, and widens when a drawing leaves it. Where there is only text, its last lines stand there
+    instead. At Python's prompt the picture stands in the top half of the screen, and the prompt scrolls below it until
+    ``close``. Where the file is no terminal, each finished drawing or line of text is printed once, without escape
+    codes; where its encoding has no braille, ``#`` stands for it.
 
     No write waits for the reader: where a terminal is stalled, pictures are dropped until it goes on, and of plain
     lines up to 1 MiB waits. ``dropped`` counts those pictures and lines; ``errors`` counts each time this began and
@@ -57,7 +58,7 @@ class TerminalOutput:
         self._panels: list[Raster] = []
         self._panels_for: tuple[int, int, int] | None = None
         self._caption = ""
-        self._text = ""
+        self._writing: Writing | None = None
         self._dirty = False
         self._framed: float | None = None
 
@@ -107,23 +108,31 @@ class TerminalOutput:
         else:
             for (name, number), voice in self._voices.items():
                 self._print(name, number, voice)
-            self._say_text()
+            self._say(self._writing.rest(several=self._number_of_voices > 1) if self._writing else "")
         self._screen.close()
+        self._writing = None
         self._number_of_voices = 1
 
     def _take(self, event: Event) -> None:
         if isinstance(event, PenAction):
             self._draw(event)
         elif isinstance(event, Token):
-            self._text = (self._text + event.text)[-_LINE:]
-            self._dirty = True
-            if "\n" in self._text and not self._screen.live:
-                self._say_text()
+            self._write(event)
         elif isinstance(event, Cue):
             if event.kind == "drawing/end":
                 self._end(event.name, event.voice)
         else:
             raise TypeError(f"expected PenAction, Cue or Token, got {event!r:.80}")
+
+    def _write(self, token: Token) -> None:
+        if self._writing is None:
+            self._writing = Writing()
+        done = self._writing.add(token, several=self._number_of_voices > 1)
+        if not self._voices:
+            self._caption = f"{token.name}  piece {token.piece}  step {token.step}"
+        self._dirty = True
+        if not self._screen.live:
+            self._say(done)
 
     def _draw(self, action: PenAction) -> None:
         voice = self._voices.setdefault((action.name, action.voice), _Voice())
@@ -168,10 +177,15 @@ class TerminalOutput:
                     voice.drawn = []
 
     def _show(self) -> None:
-        self._fill()
-        lines = [" ".join(parts).rstrip() for parts in zip(*(panel.lines() for panel in self._panels), strict=True)]
-        words = self._caption + (f"  {self._text[-40:]}" if self._text else "") + self._remark()
-        lines.append(clipped(words, self._measure()[0]))
+        width, height = self._measure()
+        if self._writing is not None and not self._voices:
+            lines, words = self._writing.rows(width, height), self._caption
+        else:
+            self._fill()
+            lines = [" ".join(parts).rstrip() for parts in zip(*(panel.lines() for panel in self._panels), strict=True)]
+            written = f"  {self._writing.rows(40, 1)[0]}" if self._writing is not None else ""
+            words = self._caption + written + self._remark()
+        lines.append(clipped(words, width))
         self._dirty = not self._screen.show(lines)
 
     def _print(self, name: str, number: int, voice: _Voice) -> None:
@@ -190,10 +204,9 @@ class TerminalOutput:
         words = f"{who}  drawing {voice.drawing}  {voice.step + 1} steps{self._remark()}"
         self._screen.say("\n".join([clipped(words, width), *lines, ""]))
 
-    def _say_text(self) -> None:
-        if self._text:
-            self._screen.say(printable(self._text.rstrip("\n")) + "\n")
-            self._text = ""
+    def _say(self, text: str) -> None:
+        if text:
+            self._screen.say(text)
 
     def _count(self, reason: str) -> None:
         self.errors += 1

@@ -33,14 +33,14 @@ def play(
     """Plays a stream in the background and returns at once.
 
     Args:
-        stream: ``livesketch.sketch(...)``, ``livesketch.voices(...)``, ``livesketch.handwrite(...)``, or an object of
-            yours with ``events()`` and what else ``livesketch.player.players.Playable`` lists. One that is over stops
+        stream: ``livesketch.sketch(...)``, ``text(...)``, ``voices(...)``, ``handwrite(...)``, or an object of yours
+            with ``events()`` and what else ``livesketch.player.players.Playable`` lists. One that is over stops
             its player.
         to: the outputs; left out where a player of this name plays, its outputs are kept.
         rate: steps per second, above 0 up to 10,000; live as ``.rate``.
         name: the performance's name, in OSC addresses too. A player of the same name gives way: pen up first, outputs
             that both have stay open. Default: the stream's name, numbered where that is taken.
-        then: after a drawing, the ``next`` one, or ``stop``.
+        then: after a drawing or a piece of text, the ``next`` one, or ``stop``.
         clock: another clock than the machine's monotonic one, such as ``OfflineClock()``.
 
     Raises:

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Final, Literal, Protocol, Self, TypeAlias, runtime_checkable
 
 from ..errors import ControlError
-from ..events import CueKind, Event, PenAction
+from ..events import CueKind, Event, PenAction, Token
 from ..outputs.base import Output, Stage
 from ..streams.drawing import Drawing
 from ..values import real
@@ -63,7 +63,7 @@ class Stats:
 
     steps: int
     drawings: int
-    """Finished ones, of all voices."""
+    """Finished ones, of all voices; of a text model its pieces."""
     cut: int
     """Of these, the ones the model did not end by itself."""
     late_worst: float
@@ -262,7 +262,7 @@ class Player:
         return late
 
     def _count(self, event: Event) -> None:
-        if isinstance(event, PenAction) and event.last:
+        if isinstance(event, PenAction | Token) and event.last:
             self._drawings += 1
             self._cut += not event.ended
             if self._then == "stop":

@@ -129,7 +129,7 @@ def _label(checkpoint: Checkpoint | TextCheckpoint, asked: Any) -> str:
     return found
 
 
-def label_mixes(checkpoint: Checkpoint, label: Any, n: int) -> tuple[Mix, ...]:
+def label_mixes(checkpoint: Checkpoint | TextCheckpoint, label: Any, n: int) -> tuple[Mix, ...]:
     """The mixes of n voices: of one label for all, or of a list of n."""
     if isinstance(label, str | Mapping) or not isinstance(label, Sequence):
         return (label_mix(checkpoint, label),) * n

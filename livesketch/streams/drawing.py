@@ -67,7 +67,8 @@ class Piece(Part[Token]):
     """An iterator over what is left of a piece of text; it ends with the token whose ``last`` is True.
 
     That token is END, whose text is empty, or where the piece was cut at the model's maximum length the last one that
-    fitted. ``str(piece)`` is the text so far; ``piece.write()`` writes it to its end.
+    fitted. ``str(piece)`` is the text so far; ``piece.write()`` writes it to its end. Of more than 65,536 tokens
+    ``actions``, and with them ``str`` and ``cost``, hold the last ones only; ``write()`` gives all that it wrote.
     """
 
     def __repr__(self) -> str:
@@ -84,6 +85,6 @@ class Piece(Part[Token]):
 
     def write(self) -> str:
         """The whole text, written to its end."""
-        for _ in self:
-            pass
-        return str(self)
+        begun = str(self)
+        rest = "".join([token.text for token in self])
+        return str(self) if not self.actions or not self.actions[0].step else begun + rest

@@ -177,9 +177,7 @@ class OneVoice(Generic[EventT]):
         with self._lock:
             self._prepare()  # so that it holds the first state of the label and latent that it names
             due = self._batch.actions.copy() if self._due() else None
-            return StreamSnapshot(
-                self._origin(), self._batch.snapshot(), self._standing(), self._trail.copied(), due
-            )
+            return StreamSnapshot(self._origin(), self._batch.snapshot(), self._standing(), self._trail.copied(), due)
 
     def restore(self, snapshot: StreamSnapshot) -> Self:
         """Puts a snapshot back, with the label and latent of then: what followed it then follows it again.

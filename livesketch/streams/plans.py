@@ -5,23 +5,31 @@ A plan is a pure function of the tokens so far, so that going back and branching
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 LINE_ENDS: Final = frozenset("，。？！；,.?!;")
 """What ends a line of verse, where a vocabulary has no line break."""
 
 
+class Wish(NamedTuple):
+    """What a plan asks of one place."""
+
+    due: int | None = None
+    """The token that must come; None where there is a choice."""
+    among: frozenset[int] | None = None
+    """What the model chooses from; None: everything."""
+    may_end: bool = False
+    """Whether the piece may end here."""
+
+
 class Plan(Protocol):
     """What must come at some places of a piece."""
 
-    def due(self, tokens: Sequence[int]) -> int | None:
-        """The token that must come after these; None where there is a choice."""
+    def wish(self, tokens: Sequence[int]) -> Wish | None:
+        """What it asks of the place after these tokens; None: nothing, there and from there on."""
 
-    def among(self, tokens: Sequence[int]) -> frozenset[int] | None:
-        """What the model chooses from after these; None: everything."""
-
-    def may_end(self, tokens: Sequence[int]) -> bool:
-        """Whether all that was given has its place, so that the piece may end."""
+    def says(self) -> str:
+        """What it is, for messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,42 +39,40 @@ class Beginning:
     tokens: tuple[int, ...]
     ends: frozenset[int] = frozenset()
 
-    def due(self, tokens: Sequence[int]) -> int | None:
-        """``Plan.due``."""
-        return self.tokens[len(tokens)] if len(tokens) < len(self.tokens) else None
+    def wish(self, tokens: Sequence[int]) -> Wish | None:
+        """``Plan.wish``."""
+        place, given = len(tokens), len(self.tokens)
+        if place < given:
+            return Wish(self.tokens[place])
+        if place == given and self.ends and self.tokens[-1] not in self.ends:
+            return Wish(among=self.ends)
+        return None
 
-    def among(self, tokens: Sequence[int]) -> frozenset[int] | None:
-        """``Plan.among``."""
-        here = len(tokens) == len(self.tokens) and self.ends and self.tokens[-1] not in self.ends
-        return self.ends if here else None
-
-    def may_end(self, tokens: Sequence[int]) -> bool:
-        """``Plan.may_end``."""
-        return len(tokens) >= len(self.tokens)
+    def says(self) -> str:
+        """``Plan.says``."""
+        return "the first line" if self.ends else "the beginning"
 
 
 @dataclass(frozen=True, slots=True)
 class Heads:
-    """Each line begins with the next of these: an acrostic (藏头诗)."""
+    """Each line begins with the next of these, of a token or more: an acrostic (藏头诗)."""
 
-    heads: tuple[int, ...]
+    heads: tuple[tuple[int, ...], ...]
     ends: frozenset[int]
     """The tokens that end a line."""
 
-    def due(self, tokens: Sequence[int]) -> int | None:
-        """``Plan.due``."""
-        if tokens and tokens[-1] not in self.ends:
-            return None
+    def wish(self, tokens: Sequence[int]) -> Wish | None:
+        """``Plan.wish``: the piece may not end before the last head's line does."""
         line = sum(token in self.ends for token in tokens)
-        return self.heads[line] if line < len(self.heads) else None
+        if line >= len(self.heads):
+            return None
+        within = next((i for i, token in enumerate(reversed(tokens)) if token in self.ends), len(tokens))
+        head = self.heads[line]
+        return Wish(head[within] if within < len(head) else None)
 
-    def among(self, tokens: Sequence[int]) -> frozenset[int] | None:  # noqa: ARG002 - it never limits the choice
-        """``Plan.among``."""
-        return None
-
-    def may_end(self, tokens: Sequence[int]) -> bool:
-        """``Plan.may_end``: the last head's line has come to its end."""
-        return sum(token in self.ends for token in tokens) >= len(self.heads)
+    def says(self) -> str:
+        """``Plan.says``."""
+        return "the acrostic"
 
 
 def line_ends(texts: Sequence[str]) -> frozenset[int]:

@@ -1,35 +1,25 @@
 """What text streams share: a text model on a backend, and the controls that all voices follow."""
 
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final, Self
 
+from .. import forms
 from ..backends.protocol import TextBatch
-from ..errors import ControlError
 from ..models.checkpoint import TextCheckpoint
 from ..models.tokens import tokenizer
 from ..token_sampling import MODES, Mode, TextSettings
 from .base import Base
 from .condition import Mix, label_vector
+from .text_hold import Rule
+from .text_options import temperature_of
 
 _PLAIN: Final = TextSettings()
-
-
-def temperature_of(mode: str) -> float:
-    """The temperature of a mode.
-
-    Raises:
-        ControlError: none of that name.
-    """
-    value = MODES.get(mode) if isinstance(mode, str) else None  # type: ignore[call-overload]
-    if value is None:
-        raise ControlError(f"mode {mode!r:.60}: expected one of {', '.join(MODES)}, or a temperature")
-    return float(value)
 
 
 class TextModelStream(Base[TextCheckpoint]):
     """A batch of voices of one text model, and the controls that all of them follow."""
 
-    __slots__ = ("_applied", "_batch", "_conditioned", "_settings", "_tokens")
+    __slots__ = ("_applied", "_batch", "_conditioned", "_held", "_mixes", "_rule", "_settings", "_tokens")
 
     def __init__(
         self,
@@ -46,7 +36,11 @@ class TextModelStream(Base[TextCheckpoint]):
             self._batch.seat(k, seed, voice)
         self._tokens = tokenizer(checkpoint)
         self._settings, self._applied = settings, _PLAIN
-        self._conditioned: Mix = ()
+        self._mixes: tuple[Mix, ...] = ()
+        self._conditioned: list[Mix | None] = [() for _ in voices]
+        self._rule: Rule | None = None
+        self._held: list[forms.Bias | bool | None] = [None for _ in voices]
+        """What the batch holds each voice to; False where that is not known."""
         self._taken = self._batch.steps
 
     @property
@@ -104,19 +98,50 @@ class TextModelStream(Base[TextCheckpoint]):
     def min_p(self, value: float) -> None:
         self._settings = replace(self._settings, min_p=value)
 
-    def _apply(self, mix: Mix, *, unknown: bool = False) -> bool:
-        """Gives the batch the settings and the label of now, under the lock; whether the label is another."""
-        settings = replace(self._settings, unknown=True) if unknown else self._settings
+    def constrain(self, *rules: Any) -> Self:
+        """Holds the stream to these rules from the next token on, instead of what it was held to; none: to nothing.
+
+        A rule is live, as temperature is: ``rewind`` and ``restore`` leave it as it is.
+
+        Args:
+            rules: of ``livesketch.forms``, such as ``form("五绝", rhyme=True)``, ``lines((5, 7, 5))``,
+                ``without("e")``, ``grammar("[a-z ]+")``; or functions ``fn(text, symbols)`` of the piece so far and
+                the vocabulary, that give what may come: None (anything), a set of symbols, an array (V,) of truth
+                values, or one of nats to add.
+
+        Raises:
+            ControlError: no rule, or one that this vocabulary cannot meet; what it was held to stays.
+        """
+        rule = forms.all_of(*rules) if len(rules) > 1 else forms.as_rule(rules[0]) if rules else None
+        self._rule = None if rule is None else Rule(rule, self._tokens.texts)
+        return self
+
+    def _prepare(self) -> None:
+        """Gives the batch the settings and the labels of now, under the lock."""
+        settings = self._settings  # read once: one consistent value for all voices
         if settings is not self._applied:
             for k in range(self._batch.size):
                 self._batch.settle(
                     k, settings.divisor, settings.top_k, settings.top_p, settings.min_p, settings.unknown
                 )
             self._applied = settings
-        if mix == self._conditioned:
-            return False
-        vector = label_vector(self._checkpoint, mix)
-        for k in range(self._batch.size):
-            self._batch.condition(k, vector)
-        self._conditioned = mix
-        return True
+        for k, mix in enumerate(self._mixes):
+            if mix != self._conditioned[k]:
+                self._condition(k, mix)
+
+    def _condition(self, k: int, mix: Mix) -> None:
+        """Gives voice k a label."""
+        self._conditioned[k] = None  # neither the old nor the new one, until it is all there
+        self._batch.condition(k, label_vector(self._checkpoint, mix))
+        self._conditioned[k] = mix
+
+    def _hold(self, k: int, bias: forms.Bias | None) -> None:
+        """Holds voice k to this from its next step on."""
+        if bias is self._held[k]:
+            return
+        self._held[k] = False  # likewise
+        if bias is None:
+            self._batch.constrain(k, None)
+        else:
+            self._batch.constrain(k, bias.hard, bias.common, bias.rare, bias.lost)
+        self._held[k] = bias

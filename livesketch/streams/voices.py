@@ -1,43 +1,40 @@
 """Many voices of one model, stepped together by one backend call."""
 
 import os
-from collections.abc import Iterator, Sequence
-from typing import Any, overload
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import sampling
 from ..controls import Controls
+from ..errors import ControlError
 from ..events import PenAction
 from ..latents import Floats
-from ..models.catalogue import open_model
-from ..models.checkpoint import Checkpoint
+from ..models.catalogue import open_any, open_model
+from ..models.checkpoint import Checkpoint, TextCheckpoint
 from ..sampling import Convention
 from ..values import whole
 from .condition import Condition, Label, given_z, label_mixes, label_said
+from .many_voices import ManyVoices, Row
 from .model_stream import ModelStream
 from .records import pen_action
+from .text_options import TextOptions
+
+if TYPE_CHECKING:
+    from .text_voices import TextVoices
 
 
-class Actions(Sequence[PenAction]):
+class Actions(Row[PenAction]):
     """One step of n voices as arrays; indexing gives a voice's ``PenAction``."""
 
     def __init__(self, records: NDArray[Any], name: str, units: float, condition: Condition) -> None:
-        self._records, self._name, self._units, self._condition = records, name, units, condition
+        super().__init__(records, name)
+        self._units, self._condition = units, condition
 
-    def __len__(self) -> int:
-        return len(self._records)
-
-    @overload
-    def __getitem__(self, index: int) -> PenAction: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[PenAction]: ...
-    def __getitem__(self, index: int | slice) -> PenAction | list[PenAction]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        voice = range(len(self))[index]
-        return pen_action(self._records[index], self._name, voice, self._units, self._condition, voice)
+    def _of(self, voice: int) -> PenAction:
+        return pen_action(self._records[voice], self._name, voice, self._units, self._condition, voice)
 
     @property
     def x(self) -> NDArray[np.float64]:
@@ -70,30 +67,12 @@ class Actions(Sequence[PenAction]):
         return np.asarray(self._records["ink"])
 
     @property
-    def last(self) -> NDArray[np.bool_]:
-        """Whether it is the last action of its drawing, shape (n,)."""
-        return np.asarray(self._records["last"])
-
-    @property
-    def ended(self) -> NDArray[np.bool_]:
-        """Whether the model ended the drawing by itself, shape (n,)."""
-        return np.asarray(self._records["ended"])
-
-    @property
-    def step(self) -> NDArray[np.int64]:
-        """Step in the drawing, shape (n,)."""
-        return np.asarray(self._records["step"])
-
-    @property
     def drawing(self) -> NDArray[np.int64]:
         """Which drawing of the voice, shape (n,)."""
         return np.asarray(self._records["drawing"])
 
-    def __repr__(self) -> str:
-        return f"<Actions of {len(self)} voices of {self._name!r}>"
 
-
-class SketchVoices(ModelStream):
+class SketchVoices(ModelStream, ManyVoices[Actions]):
     """n voices of one model. Voice k draws what ``sketch(model, seed=..., voice=k)`` draws alone, bit for bit.
 
     >>> import livesketch as ls
@@ -111,9 +90,6 @@ class SketchVoices(ModelStream):
         self, checkpoint: Checkpoint, label: str | None, n: int, controls: Controls, seed: int, backend: str
     ) -> None:
         super().__init__(checkpoint, label, controls, seed, backend, range(whole("voices", n, 1, 2**20)))
-
-    def __len__(self) -> int:
-        return self._batch.size
 
     def __repr__(self) -> str:
         controls = f"seed={self._seed} temperature={self.temperature:g}"
@@ -143,24 +119,10 @@ class SketchVoices(ModelStream):
     def z(self, z: ArrayLike | None) -> None:
         self._want(z=given_z(self._checkpoint, z, len(self), each=True))
 
-    def step(self) -> Actions:
-        """One backend call: one action of every voice."""
-        with self._lock:
-            records = self._records().copy()
-            condition = self._conditioned or self._wanted
-            actions = Actions(records, self.name, self._checkpoint.stage_units, condition)
-            self._taken = self._batch.steps
-            return actions
-
-    def events(self) -> Actions:
-        """What a player sends for one step."""
-        return self.step()
-
-    def __iter__(self) -> Iterator[Actions]:
-        return self
-
-    def __next__(self) -> Actions:
-        return self.step()
+    def _row(self) -> Actions:
+        records = self._records().copy()
+        condition = self._conditioned or self._wanted
+        return Actions(records, self.name, self._checkpoint.stage_units, condition)
 
 
 def voices(
@@ -168,12 +130,27 @@ def voices(
     n: int,
     *,
     seed: int | None = None,
-    temperature: float = 0.65,
-    convention: Convention = "js",
+    temperature: float | None = None,
+    convention: Convention | None = None,
     backend: str = "auto",
-) -> SketchVoices:
-    """Many voices (n) of a model that draw at the same time; the options are those of ``sketch``."""
-    controls = Controls(temperature, convention)
+    **options: Unpack[TextOptions],
+) -> "SketchVoices | TextVoices":
+    """Many voices (n) of a model that draw, or write, at the same time.
+
+    The options are those of ``sketch``, or for a text model those of ``text`` but for ``voice``.
+
+    Raises:
+        ControlError: an option that this kind of model does not have; else as ``sketch`` and ``text``.
+    """
+    from .text_voices import text_voices  # noqa: PLC0415 - what draws does not load it
+
+    if isinstance(open_any(model), TextCheckpoint):
+        if convention is not None:
+            raise ControlError(f"convention {convention!r:.40}: a text model has none; leave it out")
+        return text_voices(model, n, seed=seed, temperature=temperature, backend=backend, **options)
+    if options:
+        raise ControlError(f"{', '.join(options)}: for text models, and {os.fspath(model)!r} draws; leave that out")
+    controls = Controls(0.65 if temperature is None else temperature, convention or "js")
     checked = sampling.checked_seed(seed)
     checkpoint, label = open_model(model)
     return SketchVoices(checkpoint, label, n, controls, checked, backend)

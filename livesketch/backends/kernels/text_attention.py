@@ -159,13 +159,13 @@ def _update(rows: Any, plan: Any, scales: Any, biases: Any, widths: Any, norms: 
 @compiled()
 def step(rows: Any, plan: Any, scales: Any, biases: Any, widths: Any, norms: Any, head_b: Any, embedding: Any,
          embed_scale: Any, slopes: Any, scores: Any, aged: Any, x: Any, inputs: Any, wide: Any, labels: Any, keys: Any,
-         values: Any, writers: Any, logits: Any, hard: Any, soft: Any, settings: Any, override: Any, given: Any,
-         actions: Any, work: Any, lanes: Any, order: Any, counts: Any, sums: Any, both: Any, max_steps: Any, count: Any,
-         phase: Any) -> None:  # fmt: skip
+         values: Any, writers: Any, logits: Any, hard: Any, soft: Any, masks: Any, rare: Any, settings: Any,
+         override: Any, given: Any, actions: Any, work: Any, lanes: Any, order: Any, counts: Any, sums: Any, both: Any,
+         max_steps: Any, count: Any, phase: Any) -> None:  # fmt: skip
     """``_update``, ``act``, or both in one call, which no signal can break off: phase UPDATE, ACT or BOTH."""
     if phase & UPDATE:
         _update(rows, plan, scales, biases, widths, norms, head_b, embedding, embed_scale, slopes, scores, aged, x,
                 inputs, wide, labels, keys, values, writers, logits)  # fmt: skip
     if phase & ACT:
-        act(writers, logits, hard, soft, settings, override, given, actions, work, lanes, order, counts, sums, both,
-            max_steps, count)  # fmt: skip
+        act(writers, logits, hard, soft, masks, rare, settings, override, given, actions, work, lanes, order, counts,
+            sums, both, max_steps, count)  # fmt: skip

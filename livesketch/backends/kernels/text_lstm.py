@@ -71,12 +71,12 @@ def _update(rows: Any, plan: Any, scales: Any, bias: Any, head_b: Any, embedding
 @compiled()
 def step(rows: Any, plan: Any, scales: Any, bias: Any, head_b: Any, embedding: Any, embed_scale: Any, units: Any,
          gates: Any, inputs: Any, start: Any, hidden: Any, cell: Any, writers: Any, logits: Any, hard: Any, soft: Any,
-         settings: Any, override: Any, given: Any, actions: Any, work: Any, lanes: Any, order: Any, counts: Any,
-         sums: Any, both: Any, max_steps: Any, count: Any, phase: Any) -> None:  # fmt: skip
+         masks: Any, rare: Any, settings: Any, override: Any, given: Any, actions: Any, work: Any, lanes: Any,
+         order: Any, counts: Any, sums: Any, both: Any, max_steps: Any, count: Any, phase: Any) -> None:  # fmt: skip
     """``_update``, ``act``, or both in one call, which no signal can break off: phase UPDATE, ACT or BOTH."""
     if phase & UPDATE:
         _update(rows, plan, scales, bias, head_b, embedding, embed_scale, units, gates, inputs, start, hidden, cell,
                 writers, logits)  # fmt: skip
     if phase & ACT:
-        act(writers, logits, hard, soft, settings, override, given, actions, work, lanes, order, counts, sums, both,
-            max_steps, count)  # fmt: skip
+        act(writers, logits, hard, soft, masks, rare, settings, override, given, actions, work, lanes, order, counts,
+            sums, both, max_steps, count)  # fmt: skip

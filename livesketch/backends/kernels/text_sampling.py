@@ -16,7 +16,7 @@ from .sampling import philox
 from .text_cut import pick, truncated
 from .text_weights import FLOOR, HUGE, INF, likeliest, totals, weighed
 
-_SOFTENED, _NOTHING = np.float32(SOFTENED), np.float32(-INF)
+_SOFTENED, _NOTHING, _NIL = np.float32(SOFTENED), np.float32(-INF), np.float32(0)
 
 
 @compiled(inline="always")
@@ -117,6 +117,47 @@ def _both(hard: Any, soft: Any, least: Any, out: Any) -> None:
         out[k] = hard[k] + max(least, soft[k])
 
 
+@compiled()
+def _scored_under(logits: Any, masks: Any, unknown: Any, scores: Any, plain: Any) -> None:
+    """``_scored`` under two masks (2, V), and without."""
+    hard, soft = masks[0], masks[1]
+    for k in range(hard.shape[0]):
+        value = _held(logits[k])
+        plain[k] = value
+        scores[k] = value if hard[k] & soft[k] else -INF
+    if not unknown:
+        scores[UNK], plain[UNK] = -INF, -INF
+
+
+@compiled()
+def _masked_under(logits: Any, masks: Any, rare: Any, own: Any, divisor: Any, work: Any, lanes: Any) -> Any:
+    """``_under`` two masks (2, V) and the rare tokens: one exponential a token."""
+    _scored_under(logits, masks, own["unknown"], work[0], work[3])
+    for i in range(own["rare"]):
+        work[0, rare[i]] -= own["lost"]
+    best = likeliest(work[0], lanes[0])
+    top = work[0, best]
+    if top == -INF:
+        return best, 0.0, 0.0, 0.0
+    whole = _masked(masks.shape[1], divisor, top, work, lanes)
+    for i in range(own["rare"]):
+        x = max((work[0, rare[i]] - top) / divisor, FLOOR)
+        work[1, rare[i]], work[2, rare[i]] = x, math.exp(x) if x > FLOOR else 0.0
+    total, product = totals(work[2], work[1], lanes)
+    return best, max(total / whole, MASS_LIMIT) if whole < HUGE else 0.0, total, product
+
+
+@compiled()
+def _unmasked(masks: Any, rare: Any, own: Any, least: Any, out: Any) -> None:
+    """Two masks (2, V) and the rare tokens as one bias (V,), float32, of which the soft one is held above ``least``."""
+    hard, soft = masks[0], masks[1]
+    for k in range(out.shape[0]):
+        out[k] = _NOTHING if hard[k] == 0 else _NIL if soft[k] else least
+    for i in range(own["rare"]):
+        if soft[rare[i]] and hard[rare[i]]:
+            out[rare[i]] = max(np.float32(-own["lost"]), least)
+
+
 @compiled(inline="always")
 def _take(writer: Any, action: Any, token: Any, max_steps: Any) -> None:
     """The token becomes the voice's next input; all of its record but what it was drawn from."""
@@ -149,13 +190,13 @@ def _drawn(settings: Any, token: Any, u: Any, best: Any, total: Any, product: An
 
 
 @compiled()
-def act(writers: Any, logits: Any, hard: Any, soft: Any, settings: Any, override: Any, given: Any, actions: Any,
-        work: Any, lanes: Any, order: Any, counts: Any, sums: Any, both: Any, max_steps: Any,
+def act(writers: Any, logits: Any, hard: Any, soft: Any, masks: Any, rare: Any, settings: Any, override: Any,
+        given: Any, actions: Any, work: Any, lanes: Any, order: Any, counts: Any, sums: Any, both: Any, max_steps: Any,
         count: Any) -> None:  # fmt: skip
     """One token for every voice: drawn, or the one that is given, under the settings without a bias.
 
-    Voices: writers, settings and actions (N,) records, logits (N, W), hard and soft (N, V) or (0, V), override (N,), or
-    (0,) for Philox, given (N,), -1 where a token is to be drawn.
+    Voices: writers, settings and actions (N,) records, logits (N, W), hard and soft (N, V) or (0, V), masks (N, 2, V)
+    or (0, 2, V), rare (N, RARE), override (N,), or (0,) for Philox, given (N,), -1 where a token is to be drawn.
     Scratch: work and lanes; order (W,); counts and sums (BUCKETS,); both (V,).
     """
     for n in range(writers.shape[0]):
@@ -163,6 +204,12 @@ def act(writers: Any, logits: Any, hard: Any, soft: Any, settings: Any, override
         divisor = own["divisor"] if own["divisor"] > 0.0 else 1.0
         if given[n] >= 0 or not own["biased"]:
             best, mass, total, product = _free(logits[n], both.shape[0], own["unknown"], divisor, work, lanes)
+        elif own["masked"]:
+            best, mass, total, product = _masked_under(logits[n], masks[n], rare[n], own, divisor, work, lanes)
+            softened = own["soft"] and mass < LEAST_MASS
+            if softened or mass == 0.0:
+                _unmasked(masks[n], rare[n], own, _SOFTENED if softened else _NOTHING, both)
+                best, mass, total, product = _under(logits[n], both, own["unknown"], divisor, work, lanes)
         elif not own["soft"]:
             best, mass, total, product = _under(logits[n], hard[n], own["unknown"], divisor, work, lanes)
         else:
@@ -179,6 +226,6 @@ def act(writers: Any, logits: Any, hard: Any, soft: Any, settings: Any, override
             u = lanes[0, 0]
         token, log_prob, entropy = _drawn(own, given[n], u, best, total, product, work, lanes, order, counts, sums)
         actions[n]["log_prob"], actions[n]["entropy"], actions[n]["mass"] = log_prob, entropy, mass
-        actions[n]["softened"] = softened
+        actions[n]["softened"], actions[n]["given"] = softened, given[n] >= 0
         _take(writer, actions[n], token, max_steps)
     count[0] += 1
