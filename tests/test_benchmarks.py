@@ -111,4 +111,4 @@ def test_an_unknown_suite_is_refused(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks", "stpe", "--out", str(tmp_path)]
     done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
-    assert "no suite stpe; there are step, import, first-action, training" in done.stderr
+    assert "no suite stpe; there are step, text, import, first-action, training" in done.stderr

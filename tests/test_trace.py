@@ -169,7 +169,8 @@ def test_each_line_has_all_fields_and_the_header_says_what_plays(output):
         {"event": "pen", "at": 0.0, "name": "cat", "voice": 0, "drawing": 0, "step": 0, "x": 0.6, "y": 0.7, "dx": 1.0,
          "dy": 1.0, "ink": True, "pen": "up", "last": False, "ended": False, "source": "model"},
         {"event": "token", "at": 0.5, "name": "cat", "voice": 0, "step": 0, "text": "貓", "log_prob": -0.25,
-         "entropy": 1.5, "given": False},
+         "entropy": 1.5, "given": False, "piece": 0, "last": False, "ended": False, "cost": 0.0, "softened": False,
+         "index": -1},
         {"event": "cue", "at": 1.0, "name": "cat", "voice": 1, "drawing": 3, "step": 4, "kind": "stroke/end", "x": 0.5,
          "y": 0.25},
     ]  # fmt: skip

@@ -1,7 +1,8 @@
 """What an lstm cell does at one step between its matrix products, compiled for the CPU: one pass over the numbers.
 
-Ordinary operations go over them about twenty times. Arrays are float32; T steps, B drawings, H units, R numbers of a
-row. NaN comes through to the results, so that a training can see it.
+Ordinary operations go over them about twenty times. Arrays are float32, but for those that matrix products make or
+take: these may be bfloat16 as well, given as its bits, uint16. The kernels widen a drawing's line to float32 in the
+fastest cache. B drawings, H units, R numbers of a row. NaN comes through to the results, so that a training can see it.
 """
 
 import logging
@@ -9,7 +10,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
-from numba import njit
+from numba import njit, types
+from numba.extending import overload
 
 _LOG: Final = logging.getLogger("livesketch")
 _FMA: Final = {"contract"}
@@ -17,6 +19,8 @@ _FMA: Final = {"contract"}
 
 _f = np.float32
 _HALF, _ONE = _f(0.5), _f(1)
+_NAN: Final = np.uint32(0x7FC0)
+"""The bits of bfloat16's NaN."""
 
 # tanh(x) = x P(x^2) / Q(x^2) on |x| <= 7.998, off by 3.1e-7 of it at most; as in backends/kernels/common.py, which
 # models may not import.
@@ -82,12 +86,64 @@ def _open(line: Any) -> None:
         o[n] = _sigmoid(o[n])
 
 
+def _widen(given: Any, line: Any) -> None:
+    """Line (n,) float32 gets what is given, float32 or the bits of bfloat16."""
+    raise NotImplementedError  # compiled only, for each type of its own
+
+
+@overload(_widen)
+def _widen_of(given: Any, line: Any) -> Any:  # noqa: ARG001 - the types
+    if given.dtype != types.uint16:
+        return _widen_same
+
+    def widen(given: Any, line: Any) -> None:
+        bits = line.view(np.uint32)
+        for n in range(line.shape[0]):
+            bits[n] = np.uint32(given[n]) << np.uint32(16)
+
+    return widen
+
+
+def _widen_same(given: Any, line: Any) -> None:
+    for n in range(line.shape[0]):
+        line[n] = given[n]
+
+
+def _narrow(line: Any, given: Any) -> None:
+    """The way back: ``given`` gets line (n,), rounded to the nearest, of two to the even one."""
+    raise NotImplementedError  # likewise
+
+
+@overload(_narrow)
+def _narrow_of(line: Any, given: Any) -> Any:  # noqa: ARG001 - the types
+    if given.dtype != types.uint16:
+        return _narrow_same
+
+    def narrow(line: Any, given: Any) -> None:
+        bits = line.view(np.uint32)
+        for n in range(line.shape[0]):
+            b = bits[n]
+            even = (b + np.uint32(0x7FFF) + ((b >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)
+            is_nan = (b & np.uint32(0x7FFFFFFF)) > np.uint32(0x7F800000)
+            given[n] = np.uint16(_NAN if is_nan else even)
+
+    return narrow
+
+
+def _narrow_same(line: Any, given: Any) -> None:
+    for n in range(line.shape[0]):
+        given[n] = line[n]
+
+
 @_compiled
-def forward(gates: Any, rows: Any, w_x: Any, once: Any, mask: Any, before: Any, after: Any, hidden: Any) -> None:
+def forward(
+    gates: Any, low: Any, rows: Any, w_x: Any, once: Any, mask: Any, before: Any, after: Any, hidden: Any, line: Any
+) -> None:
     """One step of the cell.
 
     Args:
         gates: (B, 4H) h @ w_h; becomes sigmoid(i), tanh(j), sigmoid(f), sigmoid(o).
+        low: (B, H) gets the new h in the type of the products; where that is float32, it is ``hidden``.
         rows: (B, R) this step's input.
         w_x: (R, 4H).
         once: (B, 4H) what is added at every step: biases, and the part of the vector beside the rows.
@@ -95,13 +151,15 @@ def forward(gates: Any, rows: Any, w_x: Any, once: Any, mask: Any, before: Any, 
         before: (B, H) c.
         after: (B, H) gets the new c.
         hidden: (B, H) gets the new h.
+        line: (4H,) to compute in.
     """
     batch, units = before.shape
+    i, j, f, o = line[:units], line[units : 2 * units], line[2 * units : 3 * units], line[3 * units :]
     for b in range(batch):
-        line, extra, c, c_new, h = gates[b], once[b], before[b], after[b], hidden[b]
-        _gather(line, extra, rows[b], w_x)
+        c, c_new, h = before[b], after[b], hidden[b]
+        _widen(gates[b], line)
+        _gather(line, once[b], rows[b], w_x)
         _open(line)
-        i, j, f, o = line[:units], line[units : 2 * units], line[2 * units : 3 * units], line[3 * units :]
         for n in range(units):
             c_new[n] = i[n] * j[n]
         if mask.shape[0] > 0:
@@ -112,12 +170,15 @@ def forward(gates: Any, rows: Any, w_x: Any, once: Any, mask: Any, before: Any, 
             c_new[n] += f[n] * c[n]
         for n in range(units):
             h[n] = o[n] * _tanh(c_new[n])
+        _narrow(h, low[b])
+        _narrow(line, gates[b])
 
 
 @_compiled
 def backward(
-    gates: Any, mask: Any, before: Any, after: Any, d_out: Any, d_h: Any, d_c: Any, d_gates: Any, d_once: Any
-) -> None:
+    gates: Any, mask: Any, before: Any, after: Any, d_out: Any, d_low: Any, d_c: Any, d_gates: Any, d_once: Any,
+    line: Any, d_line: Any, given: Any,
+) -> None:  # fmt: skip
     """The gradients of one step.
 
     Args:
@@ -126,17 +187,22 @@ def backward(
         before: (B, H) c before the step.
         after: (B, H) c after it.
         d_out: (B, H) gradient of h as an output.
-        d_h: (B, H) gradient of h as an input of the next step; overwritten.
+        d_low: (B, H) gradient of h as an input of the next step.
         d_c: (B, H) gradient of c after the step; becomes that of c before it.
         d_gates: (B, 4H) gets the gradient of the gates before sigmoid and tanh.
         d_once: (B, 4H) the same is added to it.
+        line: (4H,) to compute in.
+        d_line: (4H,) likewise.
+        given: (H,) likewise.
     """
     batch, units = before.shape
+    i, j, f, o = line[:units], line[units : 2 * units], line[2 * units : 3 * units], line[3 * units :]
+    d_i, d_j, d_f = d_line[:units], d_line[units : 2 * units], d_line[2 * units : 3 * units]
+    d_o = d_line[3 * units :]
     for b in range(batch):
-        line, d_line, total, c, c_new = gates[b], d_gates[b], d_once[b], before[b], after[b]
-        i, j, f, o = line[:units], line[units : 2 * units], line[2 * units : 3 * units], line[3 * units :]
-        d_i, d_j, d_f = d_line[:units], d_line[units : 2 * units], d_line[2 * units : 3 * units]
-        d_o, given, d, out = d_line[3 * units :], d_h[b], d_c[b], d_out[b]
+        total, c, c_new, d, out = d_once[b], before[b], after[b], d_c[b], d_out[b]
+        _widen(gates[b], line)
+        _widen(d_low[b], given)
         for n in range(units):
             both = given[n] + out[n]
             bent = _tanh(c_new[n])
@@ -157,3 +223,4 @@ def backward(
             d[n] *= f[n]
         for n in range(4 * units):
             total[n] += d_line[n]
+        _narrow(d_line, d_gates[b])

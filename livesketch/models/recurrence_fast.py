@@ -85,16 +85,19 @@ class LstmSequence(torch.autograd.Function):
         hidden[0], cell[0] = h, c
         low = hidden if dtype == torch.float32 else torch.empty_like(hidden, dtype=dtype)  # what is multiplied
         low[0] = h
-        now = c.new_empty(batch, 4 * units)
-        arrays = [value.detach().contiguous().numpy() for value in (rows, w_x, once, now, cell, hidden)]
-        masks = _masks(mask, steps)
+        inputs, weights, more = (value.detach().contiguous().numpy() for value in (rows, w_x, once))
+        masks, opened, narrow, cells, hiddens = (
+            _masks(mask, steps),
+            _bits(gates),
+            _bits(low),
+            cell.numpy(),
+            hidden.numpy(),
+        )
+        line = np.empty(4 * units, np.float32)
         for t in range(steps):
             torch.mm(low[t], w, out=gates[t])
-            now.copy_(gates[t])
-            forward(arrays[3], arrays[0][t], *arrays[1:3], masks[t], arrays[4][t], arrays[4][t + 1], arrays[5][t + 1])
-            gates[t] = now
-            if low is not hidden:
-                low[t + 1] = hidden[t + 1]
+            places = cells[t], cells[t + 1], hiddens[t + 1]
+            forward(opened[t], narrow[t + 1], inputs[t], weights, more, masks[t], *places, line)
         ctx.save_for_backward(rows, w_x, w, low, cell, gates, mask)
         out: Tensor = hidden[1:]
         return out
@@ -105,23 +108,40 @@ class LstmSequence(torch.autograd.Function):
         rows, w_x, w, low, cell, gates, mask = ctx.saved_tensors
         steps, batch, columns = gates.shape
         units = columns // 4
-        d_low = torch.empty_like(gates)
-        now, d_now = cell.new_empty(batch, columns), cell.new_empty(batch, columns)
-        d_once, d_c, d_h = torch.zeros_like(now), torch.zeros_like(cell[0]), torch.zeros_like(cell[0])
-        product, turned = low.new_empty(batch, units), w.t()
+        d_gates, d_low = torch.empty_like(gates), low.new_zeros(batch, units)
+        d_once, d_c = cell.new_zeros(batch, columns), torch.zeros_like(cell[0])
         masks, d_out, cells = _masks(mask, steps), outer[0].contiguous().numpy(), cell.numpy()
-        arrays = [value.numpy() for value in (d_h, d_c, d_now, d_once)]
+        opened, d_opened, narrow = _bits(gates), _bits(d_gates), _bits(d_low)
+        sums, turned = (d_c.numpy(), d_once.numpy()), w.t()
+        lines = [np.empty(size, np.float32) for size in (columns, columns, units)]
         for t in range(steps - 1, -1, -1):
-            now.copy_(gates[t])
-            backward(now.numpy(), masks[t], cells[t], cells[t + 1], d_out[t], *arrays)
-            d_low[t] = d_now
-            torch.mm(d_low[t], turned, out=product)
-            d_h.copy_(product)
-        flat = d_low.flatten(0, 1)
-        d_w_h = (low[:-1].flatten(0, 1).t() @ flat).float()
-        d_w_x = (rows.to(low.dtype).flatten(0, 1).t() @ flat).float()
-        d_rows = (d_low @ w_x.to(low.dtype).t()).float() if ctx.needs_input_grad[0] else None
-        return d_rows, d_w_x, d_once, d_w_h, d_h, d_c, None, None
+            backward(
+                opened[t], masks[t], cells[t], cells[t + 1], d_out[t], narrow, sums[0], d_opened[t], sums[1], *lines
+            )
+            torch.mm(d_gates[t], turned, out=d_low)
+        d_w_h = _gathered(low[:-1].flatten(0, 1), d_gates.flatten(0, 1))
+        d_w_x = _gathered(rows.to(low.dtype).flatten(0, 1), d_gates.flatten(0, 1))
+        d_rows = (d_gates @ w_x.to(low.dtype).t()).float() if ctx.needs_input_grad[0] else None
+        return d_rows, d_w_x, d_once, d_w_h, d_low.float(), d_c, None, None
+
+
+_RUN: Final = 2600
+"""Rows of one product where many are summed: it takes longer where they do not fit into the processor's cache."""
+
+
+def _gathered(left: Tensor, right: Tensor) -> Tensor:
+    """left.T @ right for (rows, m) and (rows, n): float32."""
+    pairs = zip(left.split(_RUN), right.split(_RUN), strict=True)
+    total: Tensor = sum(((one.t() @ other).float() for one, other in pairs), start=torch.zeros(()))
+    return total
+
+
+def _bits(value: Tensor) -> Any:
+    """A tensor's numbers as the kernels take them."""
+    if value.dtype == torch.float32:
+        return value.numpy()
+    assert value.dtype == torch.bfloat16
+    return value.view(torch.int16).numpy().view(np.uint16)
 
 
 def _masks(mask: Tensor | None, steps: int) -> Any:
