@@ -131,7 +131,7 @@ _RUN: Final = 2600
 
 def _gathered(left: Tensor, right: Tensor) -> Tensor:
     """left.T @ right for (rows, m) and (rows, n): float32."""
-    pairs = zip(left.split(_RUN), right.split(_RUN), strict=True)
+    pairs = zip(torch.split(left, _RUN), torch.split(right, _RUN), strict=True)
     total: Tensor = sum(((one.t() @ other).float() for one, other in pairs), start=torch.zeros(()))
     return total
 

@@ -17,7 +17,8 @@ class Part(Generic[EventT]):
 
     def __init__(self, source: Iterator[EventT], trail: Trail[EventT]) -> None:
         self._source, self._trail = source, trail
-        self._actions = None if trail.present() is None else trail.actions
+        over = bool(trail.actions) and trail.actions[-1].last
+        self._actions = None if over else trail.actions  # an empty list is that of the one which begins next
 
     @property
     def actions(self) -> list[EventT]:

@@ -102,6 +102,8 @@ class OneVoice(Generic[EventT]):
         standing, trail, past = self._standing(), self._trail.kept(), self._past.kept()
         try:
             yield
+        except GeneratorExit:  # Ctrl-C came behind the block, which was done; nobody goes on here
+            raise
         except BaseException:
             self._batch.restore(batch)
             self._batch.actions[:], self._taken = record, taken

@@ -94,9 +94,14 @@ class TextStream(TextVoice):
             raise ControlError(
                 f"acrostic with {came}: expected heads of one {'character' if byte else self._checkpoint.unit} each"
             )
-        ends = line_ends(self._tokens.texts)
+        ends, most = line_ends(self._tokens.texts), self._checkpoint.max_steps // 2
         if not ends:
             raise ControlError(f"acrostic: model {self.name!r} knows no mark or break that ends a line; use prompt")
+        if len(each) > most:
+            raise ControlError(
+                f"acrostic of {len(each)} heads: a piece of {self.name!r} has at most {self._checkpoint.max_steps} "
+                f"{self._checkpoint.unit}s, a line at least two; expected at most {most}"
+            )
         return self._begin(Heads(tuple(each), ends), acrostic="".join(heads))
 
     def random_line(self) -> Piece:
@@ -154,9 +159,12 @@ class TextStream(TextVoice):
             choices = np.zeros(1, np.intp) if settled else _likeliest(self._next_probabilities())
             if i >= len(choices):
                 raise ControlError(f"pick {i}: expected 0 to {len(choices) - 1}, as only so many may come; see peek()")
-            if not settled:
-                self._picked = (*self._coming(), int(choices[i]))
-            return next(self)
+            try:
+                if not settled:
+                    self._picked = (*self._coming(), int(choices[i]))
+                return next(self)
+            finally:
+                self._picked = None
 
     def log_prob(self, text: str, *, unknown: bool = False) -> TextLogProb:
         """How likely the model finds this text as a whole piece, under the label in use; the stream does not move.

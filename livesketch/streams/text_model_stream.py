@@ -5,6 +5,7 @@ from typing import Any, Final, Self
 
 from .. import forms
 from ..backends.protocol import TextBatch
+from ..errors import BackendUnavailableError
 from ..models.checkpoint import TextCheckpoint
 from ..models.tokens import tokenizer
 from ..token_sampling import MODES, Mode, TextSettings
@@ -31,6 +32,11 @@ class TextModelStream(Base[TextCheckpoint]):
         voices: range,
     ) -> None:
         super().__init__(checkpoint, label or checkpoint.name, seed, backend, voices)
+        if not hasattr(self._backend, "open_text"):
+            raise BackendUnavailableError(
+                f"backend {backend!r} runs no text models, as {checkpoint.name!r} is one: it has no open_text; try "
+                "backend='auto'"
+            )
         self._batch: TextBatch = self._backend.open_text(checkpoint, len(voices))
         for k, voice in enumerate(voices):
             self._batch.seat(k, seed, voice)

@@ -75,7 +75,7 @@ class Script(Trail[Token]):
         """``Trail.add``."""
         if self._has(action):
             return
-        if not action.step:
+        if not action.step and self.actions:
             self.leave()
         self.actions.put(action)
 
@@ -87,15 +87,11 @@ class Script(Trail[Token]):
 
     def cut(self, number: int, count: int, left: list[Token]) -> None:  # noqa: ARG002 - the pieces are all here
         """``Trail.cut``."""
-        latest = number if count else number - 1
         sheets = [*self._older, self.actions]
-        while sheets and not (sheets[-1] and sheets[-1][-1].piece <= latest):
+        while sheets and not (sheets[-1] and sheets[-1][-1].piece <= number):
             sheets.pop()
-        if count and sheets and sheets[-1][-1].piece == number:
-            self.actions = sheets.pop()
-            self.actions.back_to(count)
-        else:
-            self.actions = Sheet()
+        self.actions = sheets.pop() if sheets and sheets[-1][-1].piece == number else Sheet()
+        self.actions.back_to(count)
         self._older = tuple(sheets)
         self.unsent = [action for action in self.unsent if (action.piece, action.step) < (number, count)]
 

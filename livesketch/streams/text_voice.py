@@ -81,10 +81,11 @@ class TextVoice(TextModelStream, OneVoice[Token]):
         return Piece(self, self._trail)
 
     def finish(self) -> Self:
-        """Leaves the present piece where it is: the next token begins another."""
+        """Leaves the present piece, where one has begun, as it is: the next token begins another."""
         with self._lock, self._whole():
             self._keep_due()
-            self._leave()
+            if self._coming()[1]:
+                self._leave()
         return self
 
     def feed(self, text: str, *, unknown: bool = False) -> list[Token]:
@@ -188,10 +189,6 @@ class TextVoice(TextModelStream, OneVoice[Token]):
     def _condition(self, k: int, mix: Mix) -> None:
         self._past.outdated = True
         super()._condition(k, mix)
-
-    def _keep(self, event: Token) -> None:
-        super()._keep(event)
-        self._picked = None
 
     def _event(self, record: Any, *, given: bool) -> Token:  # noqa: ARG002 - the record says it
         fields = record.item()

@@ -20,7 +20,8 @@ class Trail(Generic[EventT]):
 
     def __init__(self) -> None:
         self.actions: list[EventT] = []
-        """A new list for each drawing: whoever holds the old one has the old drawing, whole."""
+        """A new list for each drawing: whoever holds the old one has the old drawing, whole. An empty one is that of
+        the drawing that begins next."""
         self.unsent: list[EventT] = []
         """Those that a player sends before the next action."""
 
@@ -40,7 +41,7 @@ class Trail(Generic[EventT]):
         """The next one; again, it is not added again: Ctrl-C may come between this and the handing out."""
         if self._has(action):
             return
-        if not action.step:
+        if not action.step and self.actions:
             self.actions = []
         self.actions.append(action)
 
@@ -52,10 +53,9 @@ class Trail(Generic[EventT]):
 
     def feed(self, actions: list[EventT]) -> None:
         """What a human drew, to be sent."""
-        if actions[0].step:
-            self.actions.extend(actions)
-        else:
-            self.actions = [*actions]
+        if not actions[0].step and self.actions:
+            self.actions = []
+        self.actions.extend(actions)
         self.unsent = [*self.unsent, *actions]
 
     def keep(self, due: EventT) -> None:
