@@ -26,8 +26,9 @@ class Desk:
     """Sends the events of one named performance to its outputs, each voice with its cues around it."""
 
     name: str
-    outputs: Sequence[Output]
-    troubles: dict[int, Trouble] = field(default_factory=dict)
+    outputs: tuple[Output, ...]
+    muted: bool = False
+    troubles: dict[int | str, Trouble] = field(default_factory=dict)
     _cues: dict[int, CueMaker] = field(default_factory=dict)
     _latest: PenAction | None = None
 
@@ -48,15 +49,47 @@ class Desk:
 
     def disown(self, taken: Sequence[Output]) -> None:
         """Sends nothing more to these outputs, which another desk has now; the others are still its own to close."""
-        self.outputs = [output for output in self.outputs if all(output is not other for other in taken)]
+        self.outputs = tuple(output for output in self.outputs if all(output is not other for other in taken))
+
+    def change(self, outputs: tuple[Output, ...]) -> None:
+        """Sends to these, which are open, from now on; those that go are lifted and closed."""
+        gone = [output for output in self.outputs if all(output is not other for other in outputs)]
+        self.outputs = outputs
+        for output in gone:
+            self._attempt(output, output.lift)
+            self._attempt(output, output.close)
+
+    def mute(self, at: float, *, on: bool) -> None:
+        """Nothing goes out any more, pen up first; or again."""
+        if on:
+            self._close_all(at)
+            self.lift()
+        self.muted = on
+
+    def lift(self) -> None:
+        """Pen up everywhere, notes off; more may follow."""
+        for output in self.outputs:
+            self._attempt(output, output.lift)
+
+    def panic(self) -> None:
+        """Silence now: what an output has for that, else pen up."""
+        for output in self.outputs:
+            self._attempt(output, getattr(output, "panic", output.lift))
+
+    def complain(self, what: str, err: BaseException) -> None:
+        """Something of the performer's failed: counted, and said once."""
+        self._note(what, err, f"{what}: {err}; what was before stays")
 
     def send(self, event: Event, at: float) -> None:
         """One event, due at ``at``, under this performance's name, with the cues that belong to it."""
         event = replace(event, at=at, name=self.name)
+        if isinstance(event, PenAction):
+            self._latest = event
+        if self.muted:
+            return
         if not isinstance(event, PenAction):
             self._send_all([event])
             return
-        self._latest = event
         maker = self._cues.get(event.voice)
         if maker is None:
             maker = self._cues[event.voice] = CueMaker()
@@ -69,8 +102,7 @@ class Desk:
 
     def finish(self, at: float, kind: CueKind, keep: Iterable[Output] = ()) -> None:
         """Pen up everywhere, open strokes and drawings ended, a cue that says why; closes all outputs but ``keep``."""
-        for voice in sorted(self._cues):
-            self._send_all(self._cues[voice].close(at))
+        self._close_all(at)
         if self._latest is not None:
             action = self._latest
             self._send_all([Cue(at, self.name, action.voice, action.drawing, action.step, kind, action.x, action.y)])
@@ -79,6 +111,10 @@ class Desk:
             self._attempt(output, output.lift)
             if id(output) not in kept:
                 self._attempt(output, output.close)
+
+    def _close_all(self, at: float) -> None:
+        for voice in sorted(self._cues):
+            self._send_all(self._cues[voice].close(at))
 
     def _send_all(self, events: Iterable[Event]) -> None:
         for event in events:
@@ -89,11 +125,11 @@ class Desk:
         try:
             act(*values)
         except (Exception, SystemExit) as err:  # noqa: BLE001 - invariant 5: an output's fault never stops the rest
-            self._note(output, err)
+            self._note(id(output), err, f"output {output!r}: {err}")
 
-    def _note(self, output: Output, err: BaseException) -> None:
-        trouble = self.troubles.setdefault(id(output), Trouble())
+    def _note(self, key: int | str, err: BaseException, said: str) -> None:
+        trouble = self.troubles.setdefault(key, Trouble())
         trouble.count += 1
         if trouble.count == 1:
             trouble.first = err
-            _LOG.warning("%s: output %r: %s (said once; counted in stats)", self.name, output, err)
+            _LOG.warning("%s: %s (said once; counted in stats)", self.name, said)

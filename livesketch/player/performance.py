@@ -9,14 +9,25 @@ from typing import Final, get_args
 from ..errors import ControlError
 from ..events import PenAction
 from ..outputs.base import Output
+from ..patterns import Pattern
 from ..streams.drawing import Drawing
-from ..values import whole
+from ..values import real, whole
+from . import pace as paces
 from .clock import Clock, LiveClock, OfflineClock
+from .course import How, Then, checked_then
 from .desk import Desk
-from .players import Drawable, Playable, Player, Then, checked_rate, is_among, stage_of
+from .pace import Pace
+from .place import Place, checked_place
+from .playable import Drawable, Playable, stage_of
+from .players import Player, Quant, is_among
+from .tempo import Tempo
 
 _players: Final[dict[str, Player]] = {}
+_soloed: Final[set[Player]] = set()
 _changing = threading.RLock()
+
+tempo: Final = Tempo(at=LiveClock().now())
+"""The tempo of all players: ``livesketch.clock`` sets it."""
 
 DRAW_RATE: Final = 60.0
 """Steps per second of the offline clock: only outputs that look at ``at`` notice."""
@@ -25,32 +36,49 @@ DRAW_RATE: Final = 60.0
 def play(
     stream: Playable,
     to: Sequence[Output] | Output | None = None,
-    rate: float = 60.0,
+    rate: float | Pattern | None = None,
     name: str | None = None,
     then: Then = "next",
     clock: Clock | None = None,
+    *,
+    beat: float | None = None,
+    pace: Pace | None = None,
+    quant: Quant = "stroke",
+    lookahead: float = 0.1,
+    place: str | Place = "live",
 ) -> Player:
     """Plays a stream in the background and returns at once.
 
     Args:
         stream: ``livesketch.sketch(...)``, ``text(...)``, ``voices(...)``, ``handwrite(...)``, or an object of yours
-            with ``events()`` and what else ``livesketch.player.players.Playable`` lists. One that is over stops
+            with ``events()`` and what else ``livesketch.player.playable.Playable`` lists. One that is over stops
             its player.
         to: the outputs; left out where a player of this name plays, its outputs are kept.
-        rate: steps per second, above 0 up to 10,000; live as ``.rate``.
+        rate: steps per second, above 0 up to 10,000, or a function of the beat; live as ``.rate``. 60 where neither
+            ``beat`` nor ``pace`` is given.
         name: the performance's name, in OSC addresses too. A player of the same name gives way: pen up first, outputs
             that both have stay open. Default: the stream's name, numbered where that is taken.
-        then: after a drawing or a piece of text, the ``next`` one, or ``stop``.
+        then: after a drawing or a piece of text, the ``next`` one, ``stop``, ``repeat`` the same, a list of streams
+            that play a drawing each, or a function of the stream that gives the stream to go on with or,
+            for the end, None.
         clock: another clock than the machine's monotonic one, such as ``OfflineClock()``.
+        beat: beats for a step, on the grid of ``livesketch.clock``: ``1/4`` is four steps a beat.
+        pace: another pace: ``ls.pace.speed(0.5)``, ``ls.pace.beats(stroke=1)``, ``ls.pace.human()``.
+        quant: when a player of the same name gives way: ``now`` or at the next ``step``, at the end of its ``stroke``
+            or ``drawing``, at the next ``beat`` or ``bar``.
+        lookahead: seconds that steps are made before they are due, 0 to 60. A change takes back what was not played, so
+            it acts on the next step all the same. Many voices are never looked ahead in.
+        place: ``live``: the pen starts in the middle of the stage; ``fit``: each drawing is made as a whole and fills
+            the stage; ``ls.grid(3, 2)``: the cells of a grid, one after the other.
 
     Raises:
-        ControlError: a rate, name or ``then`` out of range, or nowhere to play to.
+        ControlError: something out of range, or nowhere to play to.
         OutputError: an output that cannot be opened.
     """
-    checked_rate(rate)
     stage_of(stream)
-    if then not in get_args(Then):
-        raise ControlError(f"then={then!r}: expected {' or '.join(map(repr, get_args(Then)))}")
+    how, pattern = _how(stream, rate, beat, pace, then, lookahead, place)
+    if quant not in get_args(Quant):
+        raise ControlError(f"quant={quant!r:.40}: expected {', '.join(map(repr, get_args(Quant)))}")
     if name is not None and (not isinstance(name, str) or not name.strip()):
         raise ControlError(f"name {name!r:.60}: expected a word such as 'cat', or None for the stream's name")
     with _changing:
@@ -59,23 +87,56 @@ def play(
             taken = (f"{stream.name}-{i}" for i in range(2, len(running) + 3))
             name = stream.name if stream.name not in running else next(n for n in taken if n not in running)
         before = running.get(name)
-        outputs = _outputs(to, before)
-        player = Player(stream, outputs, rate, name, then, clock or LiveClock())
-        for other in running.values():
-            shared = [output for output in outputs if other is not before and is_among(output, other.to)]
-            if shared:
-                raise ControlError(
-                    f"to: {shared[0]!r} is in use by the player {other.name!r}; expected an output of its own: make "
-                    "another, or play under that name"
-                )
-        _players[name] = player.start(before)
+        outputs = before.to if to is None and before is not None else free_outputs(to or (), before)
+        beats = tempo if clock is None else Tempo(tempo.bpm, at=clock.now())  # another clock has another beat 0
+        player = Player(stream, outputs, how, name, clock or LiveClock(), beats)
+        if pattern is not None:
+            player.rate = pattern
+        _players[name] = player.start(before, quant)
+        _heed_solos()
         return player
 
 
-def _outputs(to: Sequence[Output] | Output | None, before: Player | None) -> tuple[Output, ...]:
-    if to is None and before is not None:
-        return before.to
-    outputs = tuple(to) if isinstance(to, Sequence) else (to,) if to is not None else ()
+def _how(
+    stream: Playable, rate: float | Pattern | None, beat: float | None, pace: Pace | None, then: Then,
+    lookahead: float, place: str | Place,
+) -> tuple[How, Pattern | None]:  # fmt: skip
+    """What was asked for, checked."""
+    given = [name for name, value in (("rate", rate), ("beat", beat), ("pace", pace)) if value is not None]
+    if len(given) > 1:
+        raise ControlError(f"{' and '.join(given)}: expected one of them, as each says when steps are due")
+    pattern = rate if callable(rate) else None
+    if beat is not None:
+        pace = paces.beats(beat)
+    elif pace is None:
+        pace = paces.steps(60.0 if rate is None or callable(rate) else rate)
+    elif not callable(getattr(pace, "seconds", None)):
+        raise ControlError(f"pace {pace!r:.60}: expected one of livesketch.pace, such as ls.pace.speed(0.5)")
+    wanted = "seconds, 0 to 60"
+    if not 0 <= real("lookahead", lookahead, wanted) <= 60:
+        raise ControlError(f"lookahead {lookahead!r}: expected {wanted}")
+    return How(pace, checked_then(then, stream), lookahead, checked_place(place)), pattern
+
+
+def free_outputs(to: Sequence[Output] | Output, own: Player | None) -> tuple[Output, ...]:
+    """The outputs, each once; of none but the player ``own``.
+
+    Raises:
+        ControlError: there is none, or one is no output, or in use by another player.
+    """
+    outputs = _outputs(to)
+    for other in players().values():
+        shared = [output for output in outputs if other is not own and is_among(output, other.to)]
+        if shared:
+            raise ControlError(
+                f"to: {shared[0]!r} is in use by the player {other.name!r}; expected an output of its own: make "
+                "another, or play under that name"
+            )
+    return outputs
+
+
+def _outputs(to: Sequence[Output] | Output) -> tuple[Output, ...]:
+    outputs = tuple(to) if isinstance(to, Sequence) else (to,)
     outputs = tuple({id(output): output for output in outputs}.values())
     for output in outputs:
         if isinstance(output, type) or not isinstance(output, Output):
@@ -106,6 +167,34 @@ def hush() -> None:
         player.stop()
 
 
+def panic() -> None:
+    """Everything falls silent now, in the middle of whatever it is: notes off, pens up, outputs closed.
+
+    Twice is harmless.
+    """
+    playing = list(players().values())
+    for player in playing:
+        player.ask_to_stop(panic=True)
+    for player in playing:
+        player.stop()
+
+
+def solo(player: Player, *, on: bool) -> None:
+    """``Player.solo`` and ``unsolo``."""
+    with _changing:
+        (_soloed.add if on else _soloed.discard)(player)
+        _heed_solos()
+
+
+def _heed_solos() -> None:
+    """Under the lock."""
+    running = players().values()
+    for gone in [player for player in _soloed if not player.playing]:
+        _soloed.discard(gone)
+    for player in running:
+        player.silence(on=bool(_soloed) and player not in _soloed)
+
+
 def draw(stream: Drawable, to: Sequence[Output] | Output = (), n: int = 1) -> list[Drawing]:
     """Draws n drawings offline, as fast as it can, to the outputs; closes them and returns the drawings.
 
@@ -119,7 +208,7 @@ def draw(stream: Drawable, to: Sequence[Output] | Output = (), n: int = 1) -> li
     n = whole("drawings", n, 1, 10**9)
     if not isinstance(stream, Drawable):
         raise ControlError(f"{stream!r:.80} cannot be drawn offline; expected one stream, such as ls.sketch('cat')")
-    desk = Desk(stream.name, _outputs(to, None) if to else ())
+    desk = Desk(stream.name, _outputs(to) if to else ())
     clock, never = OfflineClock(), threading.Event()
     done: list[Drawing] = []
     desk.open(desk.outputs, 1, stage_of(stream))
@@ -152,6 +241,7 @@ def _forget() -> None:
     global _changing  # noqa: PLW0603 - the lock may have been held by a thread that is not in this process
     _changing = threading.RLock()
     _players.clear()
+    _soloed.clear()
 
 
 atexit.register(hush)

@@ -1,10 +1,20 @@
 """What all streams have: a batch of voices of one model on a backend, its seed and its lock."""
 
+import logging
 import threading
-from typing import Generic, NoReturn, SupportsIndex, TypeVar
+from collections.abc import Callable
+from typing import Any, Final, Generic, NoReturn, SupportsIndex, TypeVar
 
 from .. import backends
 from ..models.checkpoint import Checkpoint, TextCheckpoint
+
+_LOG: Final = logging.getLogger("livesketch")
+
+STEPS_A_BEAT: Final = 30
+"""Of a stream that no player runs: 60 steps a second at 120 beats a minute."""
+
+Following = tuple[Callable[[Any, Any], None], Callable[[float], Any]]
+"""A control's setter, and the function of the beat that it follows."""
 
 ModelT = TypeVar("ModelT", bound=Checkpoint | TextCheckpoint)
 
@@ -13,7 +23,8 @@ class Base(Generic[ModelT]):
     """Voices of one model on one backend; the class built on this opens ``_batch``."""
 
     __slots__ = (
-        "__weakref__", "_backend", "_checkpoint", "_lock", "_seed", "_taken", "_voices", "name",
+        "__weakref__", "_ahead", "_backend", "_beat", "_checkpoint", "_failed", "_following", "_lock", "_seed",
+        "_taken", "_voices", "name",
     )  # fmt: skip
 
     def __init__(self, checkpoint: ModelT, name: str, seed: int, backend: str, voices: range) -> None:
@@ -22,11 +33,52 @@ class Base(Generic[ModelT]):
         self._taken = 0
         self._lock = threading.RLock()  # a REPL feeds and steps while a player does
 
+        self._ahead: Callable[[], None] | None = None
+        self._beat: float | None = None
+        self._following: dict[str, Following] = {}
+        self._failed: set[str] = set()
+
     def __reduce_ex__(self, protocol: SupportsIndex, /) -> NoReturn:
         raise TypeError(
             f"a stream of {self.name!r} is neither copied nor pickled, as a copy would move what it is a copy of; make "
             f"another with the same seed ({self._seed}), or keep a .snapshot()"
         )
+
+    @property
+    def lock(self) -> threading.RLock:
+        """Held by whoever changes the stream or makes a step."""
+        return self._lock
+
+    def taken_back(self) -> None:
+        """Before something changes, under the lock: what a player made ahead of time and has not played is undone."""
+        if self._ahead is not None:
+            self._ahead()
+
+    def beat(self) -> float:
+        """The beat of the next step: its player's, or one for each 30 steps where none plays it."""
+        return self._taken / STEPS_A_BEAT if self._beat is None else self._beat
+
+    def move(self, beat: float | None) -> None:
+        """A player says the beat of the next step; None: nobody does any more."""
+        self._beat = beat
+
+    def follow(self, name: str, following: Following | None) -> None:
+        """A control follows a function of the beat from now on, or none; see ``live``."""
+        self._failed.discard(name)
+        if following is None:
+            self._following.pop(name, None)
+        else:
+            self._following[name] = following
+
+    def _turn(self) -> None:
+        """Sets the controls that follow functions, before a step; where one fails its last good value stays."""
+        for name, (setter, pattern) in [*self._following.items()]:
+            try:
+                setter(self, pattern(self.beat()))
+            except Exception as err:  # noqa: BLE001 - a mistake on stage must not end the performance
+                if name not in self._failed:
+                    self._failed.add(name)
+                    _LOG.warning("%s: %s: %s; its last good value stays (said once)", self.name, name, err)
 
     @property
     def checkpoint(self) -> ModelT:

@@ -1,7 +1,7 @@
 """What many voices of a sketch model and of a text model share: one backend call makes one event of each."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import numpy as np
@@ -63,6 +63,7 @@ class ManyVoices(Generic[RowT]):
     _batch: Any
     _lock: threading.RLock
     _taken: int
+    _turn: Callable[[], None]
 
     def _row(self) -> RowT:
         """The next step's events, made or, after Ctrl-C, due; under the lock."""
@@ -74,6 +75,8 @@ class ManyVoices(Generic[RowT]):
     def step(self) -> RowT:
         """One backend call: one event of every voice."""
         with self._lock:
+            if self._batch.steps == self._taken:
+                self._turn()
             row = self._row()
             self._taken = self._batch.steps  # the last: what breaks this off before leaves the row due
             return row

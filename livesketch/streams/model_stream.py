@@ -17,6 +17,7 @@ from ..values import real
 from .base import Base
 from .condition import Condition, draws_z, label_mix, latents_of, vectors_of
 from .given import Strokes, Units, data_rows
+from .live import live
 
 if TYPE_CHECKING:
     from ..backends.encoder import Encoder
@@ -62,6 +63,7 @@ class ModelStream(Base[Checkpoint]):
         return self._controls.temperature
 
     @temperature.setter
+    @live
     def temperature(self, value: float) -> None:
         self._controls = replace(self._controls, temperature=value)
 
@@ -71,6 +73,7 @@ class ModelStream(Base[Checkpoint]):
         return self._controls.convention
 
     @convention.setter
+    @live
     def convention(self, value: Convention) -> None:
         self._controls = replace(self._controls, convention=value)
 

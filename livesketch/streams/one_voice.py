@@ -1,18 +1,21 @@
 """What a sketch stream and a text stream share: one voice that can be taken back, branched off and put back."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Self
+from typing import TYPE_CHECKING, Any, Final, Generic, Self
 
 from numpy.typing import NDArray
 
 from ..errors import ControlError
 from ..sampling import checked_seed
 from ..values import whole
-from .past import Past
+from .past import EVERY, Past
 from .trail import EventT, Trail, number_of
+
+OFTEN: Final = 8
+"""Steps between two anchors of a stream that is looked ahead in: taking back then costs a millisecond at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,10 @@ class OneVoice(Generic[EventT]):
     checkpoint: Any
     backend: Any
 
+    _ahead: Callable[[], None] | None
+    taken_back: Callable[[], None]
+    _turn: Callable[[], None]
+
     def _event(self, record: Any, *, given: bool) -> EventT:
         """The event of a backend's record."""
         raise NotImplementedError
@@ -80,8 +87,11 @@ class OneVoice(Generic[EventT]):
 
     def _step(self) -> EventT:
         """Makes one step, or takes up the one that is due; under the lock."""
+        due = self._batch.steps != self._taken  # Ctrl-C came between a step and its delivery
+        if not due:
+            self._turn()
         self._ready()
-        if self._batch.steps == self._taken:  # else Ctrl-C came between a step and its delivery: it is still due
+        if not due:
             self._advance()
         return self._event(self._batch.actions[0], given=False)
 
@@ -112,12 +122,21 @@ class OneVoice(Generic[EventT]):
             self._stand(standing)
             raise
 
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Takes the lock, undoes what was made ahead, and does all of a block or nothing: see ``_whole``."""
+        with self._lock:
+            self.taken_back()
+            with self._whole():
+                yield
+
     def __iter__(self) -> Iterator[EventT]:
         return self
 
     def __next__(self) -> EventT:
         """One step of the model."""
         with self._lock:
+            self.taken_back()
             event = self._step()
             self._keep(event)
             self._trail.unsent.clear()
@@ -148,6 +167,7 @@ class OneVoice(Generic[EventT]):
     def events(self) -> list[EventT]:
         """What a player sends for one step: what was fed since the last step of this drawing, then one new event."""
         with self._lock:
+            self.taken_back()
             unsent = self._trail.unsent.copy()
             return [*unsent, next(self)]
 
@@ -168,7 +188,7 @@ class OneVoice(Generic[EventT]):
 
     def restart(self) -> Self:
         """Back to step 0 of the same drawing or piece: the same seed makes it again."""
-        with self._lock, self._whole():
+        with self._changing():
             self._batch.restart(0)
             self._move()
             self._stand(self._standing())
@@ -177,6 +197,7 @@ class OneVoice(Generic[EventT]):
     def snapshot(self) -> StreamSnapshot:
         """Takes everything that decides what comes next, label and latent too, but for live controls as temperature."""
         with self._lock:
+            self.taken_back()
             self._prepare()  # so that it holds the first state of the label and latent that it names
             due = self._batch.actions.copy() if self._due() else None
             return StreamSnapshot(self._origin(), self._batch.snapshot(), self._standing(), self._trail.copied(), due)
@@ -194,7 +215,7 @@ class OneVoice(Generic[EventT]):
                 else f"a stream with {snapshot.origin[1:]}"
             )
             raise ControlError(f"a snapshot of {taken}; expected one of this stream, {self._origin()[1:]}")
-        with self._lock, self._whole():
+        with self._changing():
             self._put(snapshot)
         return self
 
@@ -236,20 +257,28 @@ class OneVoice(Generic[EventT]):
             ControlError: more steps than are remembered.
         """
         n = whole("rewind", n, 1, 10**9)
-        with self._lock:
+        with self._changing():
             self._keep_due()
             if n > len(self._past):
                 raise ControlError(f"rewind {n}: {len(self._past)} steps can be taken back; expected at most as many")
-            with self._whole():
-                anchor, marks, left = self._past.back(n)
-                self._batch.restore(anchor.snapshot)
-                self._stand(anchor.standing)
-                self._prepare()
-                self._batch.redo(0, marks)
-                self._stand(anchor.standing)  # the drawing that begins next may have another latent by chance
-                self._past.drop(n)
-                self._trail.cut(*self._place(), left)
+            anchor, marks, left = self._past.back(n)
+            self._batch.restore(anchor.snapshot)
+            self._stand(anchor.standing)
+            self._prepare()
+            self._batch.redo(0, marks)
+            self._stand(anchor.standing)  # the drawing that begins next may have another latent by chance
+            self._past.drop(n)
+            self._trail.cut(*self._place(), left)
         return self
+
+    def ahead(self, taken_back: Callable[[], None] | None) -> None:
+        """What is called, under the lock, before anything but ``events`` changes the stream; None: nothing.
+
+        A player that makes steps before they are due undoes them there with ``rewind``.
+        """
+        with self._lock:
+            self._ahead = taken_back
+            self._past.every = EVERY if taken_back is None else OFTEN
 
     def _move(self, trail: tuple[Any, ...] = ()) -> None:
         """Another place, which does not follow what was."""

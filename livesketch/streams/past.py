@@ -28,13 +28,15 @@ class Anchor:
 class Past(Generic[EventT]):
     """The last events of one voice with what brings it back to each: now and then all of it, between only a mark."""
 
-    __slots__ = ("_anchors", "_begin", "_events", "outdated")
+    __slots__ = ("_anchors", "_begin", "_events", "every", "outdated")
 
     def __init__(self) -> None:
         self._begin = 0
         self._events: deque[tuple[int, EventT, Mark]] = deque(maxlen=STEPS + EVERY)
         """Numbered, so that adding one is a single act, which no signal can break off."""
         self._anchors: deque[Anchor] = deque()
+        self.every = EVERY
+        """Steps between two anchors; fewer where steps are often taken back."""
         self.outdated = False
         """Something other than a step has changed the voice since the last anchor, or is about to."""
 
@@ -63,7 +65,7 @@ class Past(Generic[EventT]):
 
     def wants_anchor(self) -> bool:
         """Whether one should be made before the next step."""
-        return self.outdated or not self._anchors or self._count - self._anchors[-1].count >= EVERY
+        return self.outdated or not self._anchors or self._count - self._anchors[-1].count >= self.every
 
     def anchor(self, snapshot: Any, standing: object) -> None:
         """Remembers all of it at this moment."""

@@ -22,6 +22,7 @@ from .condition import Condition, Label, given_z, label_mix, label_said, vectors
 from .drawing import Drawing
 from .given import Strokes, Units, are_polylines, data_rows
 from .likelihood import LogProb, log_prob
+from .live import live
 from .model_stream import ModelStream
 from .one_voice import OneVoice
 from .past import Past
@@ -78,6 +79,7 @@ class SketchStream(ModelStream, OneVoice[PenAction]):
         return label_said(self._wanted.mixes[0])
 
     @label.setter
+    @live
     def label(self, label: Label) -> None:
         self._want(mixes=(label_mix(self._checkpoint, label),))
 
@@ -93,6 +95,7 @@ class SketchStream(ModelStream, OneVoice[PenAction]):
         return np.asarray(self._present_z()[0])
 
     @z.setter
+    @live
     def z(self, z: ArrayLike | None) -> None:
         self._want(z=given_z(self._checkpoint, z, 1, each=False))
 
@@ -141,6 +144,7 @@ class SketchStream(ModelStream, OneVoice[PenAction]):
         """
         rows = data_rows(self._checkpoint, strokes, units)
         with self._lock:
+            self.taken_back()
             self._keep_due()
             before = self._trail.present()
             begun = before.step + 1 if before else 0

@@ -115,6 +115,7 @@ class TextStream(TextVoice):
         """
         lines = self._openings()
         with self._lock:
+            self.taken_back()
             piece, step = self._coming()
             piece += step > 0
             for turn in range(_TRIES):
@@ -140,6 +141,7 @@ class TextStream(TextVoice):
         """
         n = whole("peek", n, 1, 2**20)
         with self._lock:
+            self.taken_back()
             due = self._due()
             if due is not None:
                 return [Candidate(due.text, 1.0)]
@@ -155,6 +157,7 @@ class TextStream(TextVoice):
         """
         i = whole("pick", i, 0, 2**20)
         with self._lock:
+            self.taken_back()
             settled = self._due() is not None
             choices = np.zeros(1, np.intp) if settled else _likeliest(self._next_probabilities())
             if i >= len(choices):
@@ -215,7 +218,7 @@ class TextStream(TextVoice):
 
     def _begin(self, plan: Plan, **given: str) -> Piece:
         """Begins another piece with a plan."""
-        with self._lock, self._whole():
+        with self._changing():
             rule = self._rule
             forms.check_given(rule.asked if rule else None, **given)
             if isinstance(plan, Beginning):

@@ -11,6 +11,7 @@ from ..models.tokens import tokenizer
 from ..token_sampling import MODES, Mode, TextSettings
 from .base import Base
 from .condition import Mix, label_vector
+from .live import live
 from .text_hold import Rule
 from .text_options import temperature_of
 
@@ -65,6 +66,7 @@ class TextModelStream(Base[TextCheckpoint]):
         return self._settings.divisor
 
     @temperature.setter
+    @live
     def temperature(self, value: float) -> None:
         self._settings = replace(self._settings, divisor=value)
 
@@ -74,6 +76,7 @@ class TextModelStream(Base[TextCheckpoint]):
         return next((mode for mode, value in MODES.items() if value == self.temperature), None)
 
     @mode.setter
+    @live
     def mode(self, mode: Mode) -> None:
         self.temperature = temperature_of(mode)
 
@@ -83,6 +86,7 @@ class TextModelStream(Base[TextCheckpoint]):
         return self._settings.top_k
 
     @top_k.setter
+    @live
     def top_k(self, value: int) -> None:
         self._settings = replace(self._settings, top_k=value)
 
@@ -92,6 +96,7 @@ class TextModelStream(Base[TextCheckpoint]):
         return self._settings.top_p
 
     @top_p.setter
+    @live
     def top_p(self, value: float) -> None:
         self._settings = replace(self._settings, top_p=value)
 
@@ -101,6 +106,7 @@ class TextModelStream(Base[TextCheckpoint]):
         return self._settings.min_p
 
     @min_p.setter
+    @live
     def min_p(self, value: float) -> None:
         self._settings = replace(self._settings, min_p=value)
 
@@ -119,7 +125,10 @@ class TextModelStream(Base[TextCheckpoint]):
             ControlError: no rule, or one that this vocabulary cannot meet; what it was held to stays.
         """
         rule = forms.all_of(*rules) if len(rules) > 1 else forms.as_rule(rules[0]) if rules else None
-        self._rule = None if rule is None else Rule(rule, self._tokens.texts)
+        bound = None if rule is None else Rule(rule, self._tokens.texts)
+        with self._lock:
+            self.taken_back()
+            self._rule = bound
         return self
 
     def _prepare(self) -> None:

@@ -10,10 +10,11 @@ from .. import forms
 from ..errors import ControlError
 from ..events import Token
 from ..models.checkpoint import TextCheckpoint
-from ..token_sampling import TextSettings
+from ..token_sampling import END, TextSettings
 from ..values import whole
 from .condition import Label, Mix, label_mix, label_said
 from .drawing import Piece
+from .live import live
 from .one_voice import OneVoice
 from .past import Past
 from .plans import Plan, Wish
@@ -71,10 +72,9 @@ class TextVoice(TextModelStream, OneVoice[Token]):
         return label_said(self._wanted.mix)
 
     @label.setter
+    @live
     def label(self, label: Label) -> None:
-        mix = label_mix(self._checkpoint, label)
-        with self._lock:
-            self._wanted = replace(self._wanted, mix=mix)
+        self._wanted = replace(self._wanted, mix=label_mix(self._checkpoint, label))
 
     def piece(self) -> Piece:
         """An iterator over the rest of this piece, or over the next where this is over; ``str`` of it is the text."""
@@ -82,7 +82,7 @@ class TextVoice(TextModelStream, OneVoice[Token]):
 
     def finish(self) -> Self:
         """Leaves the present piece, where one has begun, as it is: the next token begins another."""
-        with self._lock, self._whole():
+        with self._changing():
             self._keep_due()
             if self._coming()[1]:
                 self._leave()
@@ -96,7 +96,7 @@ class TextVoice(TextModelStream, OneVoice[Token]):
                 stream is held to does not let come.
         """
         ids = self._ids(text, unknown=unknown)
-        with self._lock, self._whole():
+        with self._changing():
             self._keep_due()
             place = self._coming()
             room = self._checkpoint.max_steps - place[1] - 1
@@ -211,10 +211,10 @@ class TextVoice(TextModelStream, OneVoice[Token]):
         self._conditioned, self._held = [None], [False]
 
     def _place(self) -> tuple[int, int]:
-        piece, step = int(self._batch.writers["piece"][0]), int(self._batch.writers["step"][0])
-        latest = self._past.latest
-        left = latest is not None and (latest.piece, latest.step) == (piece, step - 1) and not latest.last
-        return (piece + 1, 0) if left and self._batch.writers["done"][0] else (piece, step)
+        _, _, _, piece, step, token, done = self._batch.writers[0].item()
+        left = token != END and step < self._checkpoint.max_steps
+        asked = self._wanted.plan is not None and self._wanted.piece > piece
+        return (piece + 1, 0) if done and (left or asked) else (piece, step)
 
     def _twin(self, seed: int, voice: int) -> Self:
         twin = type(self)(self._checkpoint, None, self._settings, seed, self.backend, voice)

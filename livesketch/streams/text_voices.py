@@ -17,6 +17,7 @@ from ..sampling import checked_seed
 from ..token_sampling import Mode, TextSettings
 from ..values import whole
 from .condition import Label, label_mix, label_mixes, label_said
+from .live import live
 from .many_voices import ManyVoices, Row
 from .text_model_stream import TextModelStream
 from .text_options import rules_of, settings_of
@@ -101,6 +102,7 @@ class TextVoices(TextModelStream, ManyVoices[TokenRow]):
         return tuple(map(label_said, self._mixes))
 
     @label.setter
+    @live
     def label(self, label: Label | Sequence[Label]) -> None:
         self._mixes = label_mixes(self._checkpoint, label, len(self))
 

@@ -17,6 +17,7 @@ from ..models.checkpoint import Checkpoint, TextCheckpoint
 from ..sampling import Convention
 from ..values import whole
 from .condition import Condition, Label, given_z, label_mixes, label_said
+from .live import live
 from .many_voices import ManyVoices, Row
 from .model_stream import ModelStream
 from .records import pen_action
@@ -101,6 +102,7 @@ class SketchVoices(ModelStream, ManyVoices[Actions]):
         return tuple(map(label_said, self._wanted.mixes))
 
     @label.setter
+    @live
     def label(self, label: Label | Sequence[Label]) -> None:
         self._want(mixes=label_mixes(self._checkpoint, label, len(self)))
 
@@ -116,6 +118,7 @@ class SketchVoices(ModelStream, ManyVoices[Actions]):
         return self._present_z()
 
     @z.setter
+    @live
     def z(self, z: ArrayLike | None) -> None:
         self._want(z=given_z(self._checkpoint, z, len(self), each=True))
 

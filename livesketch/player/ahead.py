@@ -1,0 +1,152 @@
+"""Steps that are made before they are due, and taken back where somebody changes what comes next."""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, cast, runtime_checkable
+
+from ..events import Event
+from .pace import Part, boundary
+
+MOST: Final = 1000
+"""Steps that may be made ahead: what a stream can take back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """One step that is made and not played yet."""
+
+    events: tuple[Event, ...]
+    given: int
+    """How many of the events, the first ones, a human fed: these are not taken back."""
+
+
+@runtime_checkable
+class Rewindable(Protocol):
+    """A stream that can be looked ahead in: it takes steps back, and says before something changes it."""
+
+    def rewind(self, n: int = 1) -> Any: ...  # noqa: D102 - the last n steps
+
+    def events(self) -> Sequence[Event]: ...  # noqa: D102 - one step's
+
+    def ahead(self, taken_back: Any) -> Any: ...  # noqa: D102 - what is called before a change; None: nothing
+
+    @property
+    def lock(self) -> Any: ...  # noqa: D102 - held while it changes
+
+
+class Ahead:
+    """The steps of a stream, some of them made ahead. A stream that cannot be rewound is never looked ahead in.
+
+    Whoever changes the stream (a control, strokes that are fed) calls ``take_back`` first, through the stream itself,
+    under its lock: so a change acts on the next step that is played, not on the next that is made.
+    """
+
+    def __init__(self, stream: Any, *, whole: bool = False) -> None:
+        """``whole``: nothing is made behind the end of a drawing before that was played."""
+        self._stream, self._whole = stream, whole
+        self._made: deque[Made] = deque()
+        self._fed: tuple[Event, ...] = ()
+        """What was fed and belonged to a step that was taken back."""
+        self._over = False
+        self.rewindable = isinstance(stream, Rewindable)
+        self._making = False
+        self.taken_back = 0
+        """Steps that were made in vain."""
+        self.beat = 0.0
+        """That of the step that is made next, for controls that move."""
+        if self.rewindable:
+            stream.ahead(self.take_back)
+
+    def __len__(self) -> int:
+        return len(self._made)
+
+    def close(self) -> None:
+        """Takes back what was not played; the stream is where it was heard last."""
+        if not self.rewindable:
+            return
+        with self._stream.lock:
+            self.take_back()
+            self._stream.ahead(None)
+
+    def make(self) -> bool:
+        """One more step; False where the stream is over.
+
+        Raises:
+            Whatever the stream raises.
+        """
+        if self._over or (self._whole and self._made and boundary(self._made[-1].events[-1], "drawing")):
+            return False
+        if not self.rewindable:
+            return self._make()
+        with self._stream.lock:
+            self._making = True
+            try:
+                return self._make()
+            finally:
+                self._making = False
+
+    def _make(self) -> bool:
+        move = getattr(self._stream, "move", None)
+        if move is not None:
+            move(self.beat)
+        try:
+            events = tuple(self._stream.events())
+        except StopIteration:
+            self._over = True
+            return False
+        fed, self._fed = self._fed, ()
+        own = 1 if self.rewindable else len(events)
+        self._made.append(Made((*fed, *events), len(fed) + len(events) - own))
+        return True
+
+    def first(self) -> Made | None:
+        """The next step, made now where none is; None: the stream is over."""
+        while True:
+            try:
+                return self._made[0]
+            except IndexError:
+                if not self.make():
+                    return None
+
+    def made(self, count: int) -> list[Made]:
+        """The first of those that are made and not played."""
+        return list(self._made)[:count]
+
+    def part(self, part: Part, most: int = MOST) -> int:
+        """Steps of the stroke or drawing that the next step is in, as far as ``most``; makes what is missing."""
+        count = 0
+        while count < most:
+            if count >= len(self._made) and not self.make():
+                break
+            try:
+                made = self._made[count]
+            except IndexError:  # taken back meanwhile
+                count = 0
+                continue
+            count += 1
+            if boundary(made.events[-1], part):
+                break
+        return max(1, count)
+
+    def take(self, made: Made) -> bool:
+        """The step is played now; False where it was taken back meanwhile."""
+        if not self.rewindable:
+            self._made.popleft()
+            return True
+        with self._stream.lock:
+            if not self._made or self._made[0] is not made:
+                return False
+            self._made.popleft()
+            return True
+
+    def take_back(self) -> None:
+        """Takes back what was made and not played; the stream calls it, under its lock, before something changes."""
+        steps = len(self._made)
+        if not steps or self._making:
+            return
+        fed = tuple(event for made in self._made for event in made.events[: made.given])
+        self._made.clear()
+        self._fed = (*self._fed, *fed)
+        self.taken_back += steps
+        cast("Rewindable", self._stream).rewind(steps)
