@@ -50,11 +50,19 @@ if TYPE_CHECKING:
     from .outputs.svg import svg as svg
     from .outputs.terminal import terminal as terminal
     from .outputs.trace import trace as trace
+    from .patterns import lfo as lfo
+    from .patterns import noise as noise
+    from .patterns import ramp as ramp
+    from .patterns import seq as seq
+    from .player import pace as pace
     from .player.clock import OfflineClock as OfflineClock
+    from .player.conductor import clock as clock
     from .player.performance import draw as draw
     from .player.performance import hush as hush
+    from .player.performance import panic as panic
     from .player.performance import play as play
     from .player.performance import players as players
+    from .player.place import grid as grid
     from .player.players import Player as Player
     from .streams.drawing import Drawing as Drawing
     from .streams.drawing import Piece as Piece
@@ -75,6 +83,9 @@ if TYPE_CHECKING:
     from .strokes import to_stroke3 as to_stroke3
 
 __version__ = "0.1.0"
+
+_MODULES = {"forms": ".forms", "pace": ".player.pace"}
+"""Modules that are public names themselves."""
 
 _HOMES = {
     "Actions": "streams.voices",
@@ -108,17 +119,24 @@ _HOMES = {
     "UnsupportedModelError": "errors",
     "analogy": "latents",
     "catalogue": "models.catalogue",
+    "clock": "player.conductor",
     "draw": "player.performance",
     "fetch": "models.fetch",
+    "grid": "player.place",
     "handwrite": "handwriting.hand",
     "hush": "player.performance",
     "lerp": "latents",
+    "lfo": "patterns",
     "load_strokes": "stroke_files",
     "near": "latents",
+    "noise": "patterns",
     "osc": "outputs.osc",
+    "panic": "player.performance",
     "play": "player.performance",
     "players": "player.performance",
+    "ramp": "patterns",
     "save_strokes": "stroke_files",
+    "seq": "patterns",
     "sketch": "streams.sketch",
     "slerp": "latents",
     "svg": "outputs.svg",
@@ -163,18 +181,26 @@ __all__ = [
     "UnsupportedModelError",
     "analogy",
     "catalogue",
+    "clock",
     "draw",
     "fetch",
     "forms",
+    "grid",
     "handwrite",
     "hush",
     "lerp",
+    "lfo",
     "load_strokes",
     "near",
+    "noise",
     "osc",
+    "pace",
+    "panic",
     "play",
     "players",
+    "ramp",
     "save_strokes",
+    "seq",
     "sketch",
     "slerp",
     "svg",
@@ -188,8 +214,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "forms":
-        return importlib.import_module(".forms", __name__)
+    if name in _MODULES:
+        return importlib.import_module(_MODULES[name], __name__)
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

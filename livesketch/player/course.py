@@ -69,6 +69,7 @@ class Course:
         """
         if self._at_due():
             return self.walk.due((), 1)
+        self._say_beat()
         made = self.ahead.first()
         if made is None:
             return None
@@ -99,11 +100,15 @@ class Course:
         """Makes one more step ahead where there is room; whether it did."""
         if not self.how.lookahead or not self.ahead.rewindable or self._seen is None:
             return False
-        interval = max(1e-4, self.walk.interval(self._seen.events, self._left))
-        if len(self.ahead) >= min(MOST, 1 + self.how.lookahead / interval):
+        count = len(self.ahead)
+        if count >= MOST or self.walk.guess(count) > self.walk.guess(0) + self.how.lookahead:
             return False
-        self.ahead.beat = self.walk.tempo.beat(self.walk.last + interval * (1 + len(self.ahead)))
+        self._say_beat()
         return self.ahead.make()
+
+    def _say_beat(self) -> None:
+        """Tells the beat of the step that is made next, for controls that follow it."""
+        self.ahead.beat = self.walk.tempo.beat(self.walk.guess(len(self.ahead)))
 
     def take(self, due: float) -> Sequence[Event] | None:
         """The events of the step that is due now; none where it was taken back meanwhile; None: the stream is over.

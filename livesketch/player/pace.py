@@ -169,6 +169,7 @@ class Walk:
         self._moves = False
         self._beat = self._target = 0.0
         """Of a pace in beats: that of the last step, and that of the end of its part."""
+        self._usual = 1 / 60
         self._snaps = False
         """The next step is on the grid, at ``_beat``."""
         self.pace = pace
@@ -195,9 +196,14 @@ class Walk:
             return self.tempo.time(self._next_beat(self._pace, left))
         return self.last + (self._seconds(events) if self._moves else 0.0)
 
-    def interval(self, events: Sequence[Event], left: int) -> float:
-        """Seconds from the step before to this one, as far as that is known."""
-        return max(0.0, self.due(events, left) - self.last)
+    def guess(self, ahead: int) -> float:
+        """When the step behind so many others that are not played yet will be due, about: as long as the last took."""
+        pace = self._pace
+        if isinstance(pace, Steps):
+            self._usual = 1 / pace.rate
+        elif isinstance(pace, Beats) and pace.part == "step":
+            self._usual = pace.length * 60 / self.tempo.bpm
+        return self.last + self._usual * (ahead + self._moves)
 
     def took(self, events: Sequence[Event], left: int, due: float) -> None:
         """The step was made, due then."""
@@ -210,6 +216,8 @@ class Walk:
                 self._target = self._beat + self._pace.length
             elif left == 1:
                 self._target = self._beat
+        if self._moves:
+            self._usual = max(1e-4, due - self.last)
         self.last, self._moves = due, True
         event = _first(events)
         self._before = event if isinstance(event, PenAction) and event.pen is not Pen.END else None

@@ -14,6 +14,7 @@ from ..streams.drawing import Drawing
 from ..values import real, whole
 from . import pace as paces
 from .clock import Clock, LiveClock, OfflineClock
+from .conductor import clock as conductor
 from .course import How, Then, checked_then
 from .desk import Desk
 from .pace import Pace
@@ -25,9 +26,6 @@ from .tempo import Tempo
 _players: Final[dict[str, Player]] = {}
 _soloed: Final[set[Player]] = set()
 _changing = threading.RLock()
-
-tempo: Final = Tempo(at=LiveClock().now())
-"""The tempo of all players: ``livesketch.clock`` sets it."""
 
 DRAW_RATE: Final = 60.0
 """Steps per second of the offline clock: only outputs that look at ``at`` notice."""
@@ -88,7 +86,9 @@ def play(
             name = stream.name if stream.name not in running else next(n for n in taken if n not in running)
         before = running.get(name)
         outputs = before.to if to is None and before is not None else free_outputs(to or (), before)
-        beats = tempo if clock is None else Tempo(tempo.bpm, at=clock.now())  # another clock has another beat 0
+        beats = (
+            conductor.tempo if clock is None else Tempo(conductor.bpm, at=clock.now())
+        )  # another clock has another beat 0
         player = Player(stream, outputs, how, name, clock or LiveClock(), beats)
         if pattern is not None:
             player.rate = pattern
