@@ -64,6 +64,8 @@ if TYPE_CHECKING:
     from .player.performance import players as players
     from .player.place import grid as grid
     from .player.players import Player as Player
+    from .player.replay import Replay as Replay
+    from .player.replay import replay as replay
     from .streams.drawing import Drawing as Drawing
     from .streams.drawing import Piece as Piece
     from .streams.guess import Guess as Guess
@@ -109,6 +111,7 @@ _HOMES = {
     "Piece": "streams.drawing",
     "Player": "player.players",
     "Recorder": "outputs.recorder",
+    "Replay": "player.replay",
     "SketchStream": "streams.sketch",
     "SketchVoices": "streams.voices",
     "StrokesError": "errors",
@@ -135,6 +138,7 @@ _HOMES = {
     "play": "player.performance",
     "players": "player.performance",
     "ramp": "patterns",
+    "replay": "player.replay",
     "save_strokes": "stroke_files",
     "seq": "patterns",
     "sketch": "streams.sketch",
@@ -171,6 +175,7 @@ __all__ = [
     "Piece",
     "Player",
     "Recorder",
+    "Replay",
     "SketchStream",
     "SketchVoices",
     "StrokesError",
@@ -199,6 +204,7 @@ __all__ = [
     "play",
     "players",
     "ramp",
+    "replay",
     "save_strokes",
     "seq",
     "sketch",

@@ -123,4 +123,20 @@ class Cue:
     y: float
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A control that was changed: what this step, and those after it, were made with. Only recordings get it."""
+
+    at: float
+    name: str
+    voice: int
+    drawing: int
+    step: int
+    """Of the first event that was made with it."""
+    control: str
+    """``temperature``, ``label``, ``z``, …"""
+    value: Any
+    """A number, a text, a list of numbers, or shares by name; None where there is none."""
+
+
 Event: TypeAlias = PenAction | Token | Cue

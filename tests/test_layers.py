@@ -33,18 +33,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "data": GROUND | STROKES,
     "models": EVENTS | STROKES | {"sampling", "token_sampling", "data"},
     "backends": GROUND | {"sampling", "token_sampling", "models"},
+    "patterns": GROUND | {"sampling"},
     "outputs": EVENTS | STROKES | {"paper"},
     "inputs": EVENTS | {"controls"},
-    "streams": EVENTS | STROKES | SAMPLING | {"paper", "controls", "latents", "forms", "models", "backends"},
+    "streams": EVENTS | STROKES | SAMPLING | {"paper", "controls", "patterns", "latents", "forms", "models", "backends"},
     "handwriting": EVENTS | STROKES | {"sampling", "streams"},
     "training": EVENTS | STROKES | {"paper", "sampling", "token_sampling", "controls", "data", "models", "streams"},
-    "player": EVENTS | STROKES | {"sampling", "controls", "models", "streams", "outputs", "inputs"},
+    "player": EVENTS | STROKES | {"sampling", "patterns", "controls", "data", "models", "streams", "outputs", "inputs"},
     "__init__": {"*"},
     "cli": {"*"},
     "__main__": {"*"},
 }
 ORDER = ["errors", "values", "files", "events", "rows", "cues", "strokes", "stroke_files", "paper", "sampling"]
-ORDER += ["token_sampling", "controls", "latents", "forms", "data", "models", "backends", "outputs", "inputs"]
+ORDER += ["token_sampling", "patterns", "controls", "latents", "forms", "data", "models", "backends", "outputs", "inputs"]
 ORDER += ["streams", "handwriting", "training", "player"]
 
 

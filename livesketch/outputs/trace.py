@@ -2,9 +2,11 @@
 
 The first line is the header ``{"trace": 1, "name": ..., "voices": ..., "stage_units": ..., "model": ..., ...}``; each
 further ``open`` writes one more. Then come ``{"event": "pen", ...}``, ``{"event": "token", ...}`` and
-``{"event": "cue", ...}`` with all the fields of the event, ``pen`` as ``"down"``, ``"up"`` or ``"end"``. The first
-action of a drawing has ``asked`` where its stream was asked for more than its name says: ``label``, a name or shares by
-name, and ``z``, a list. Readers pass over keys and events that they do not know.
+``{"event": "cue", ...}`` with all the fields of the event, ``pen`` as ``"down"``, ``"up"`` or ``"end"``; and
+``{"event": "control", ...}``, a control that was changed, before the step that was made with it. ``at`` is when the
+event was due, ``sent`` when it went out, both in seconds of the player's clock. The first action of a drawing has
+``asked`` where its stream was asked for more than its name says: ``label``, a name or shares by name, and ``z``, a list.
+Readers pass over keys and events that they do not know.
 """
 
 import json
@@ -15,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from ..errors import OutputError
-from ..events import Cue, Event, Pen, PenAction, Token
+from ..events import Change, Cue, Event, Pen, PenAction, Token
 from ..files import permissions
 from .base import Stage
 from .places import drawable
@@ -28,7 +30,10 @@ MAX_WAITING: Final = 1 << 16
 MAX_BYTES: Final = 1 << 32
 """Largest trace, 4 GiB: three days of one voice at 60 actions a second. What comes after is counted as lost."""
 
-_KINDS: Final = {PenAction: "pen", Token: "token", Cue: "cue"}
+MAX_STEP: Final = 4096
+"""Events that wait for a tick: of more nobody knows when they went out."""
+
+_KINDS: Final = {PenAction: "pen", Token: "token", Cue: "cue", Change: "control"}
 _FIELDS: Final = {kind: tuple(field.name for field in fields(kind)) for kind in _KINDS}
 
 
@@ -42,6 +47,8 @@ class TraceOutput:
 
     paces = False
     may_drop = False
+    records = True
+    """Wants to know of controls that are changed too."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -51,6 +58,8 @@ class TraceOutput:
         self._begun = False
         self._torn = False
         self._written = 0
+        self._step: list[dict[str, Any]] = []
+        """Records of the present step, until ``tick`` says when they went out."""
         self._waiting: list[bytes] = []
         self._size = 0
 
@@ -71,7 +80,7 @@ class TraceOutput:
         self._add(header | more)
         self._flush()
 
-    def send(self, event: Event) -> None:
+    def send(self, event: Event | Change) -> None:
         """One line; written out where a drawing ends."""
         kind = _KINDS.get(type(event))
         if kind is None:
@@ -89,12 +98,22 @@ class TraceOutput:
         except (TypeError, ValueError, OverflowError) as error:
             self._count(f"{type(event).__name__} left out: {error}")
             return
-        self._add(record)
-        if isinstance(event, Cue) and event.kind == "drawing/end":
-            self._flush()
+        self._step.append(record)
+        if len(self._step) >= MAX_STEP:
+            self._settle()
 
     def tick(self, now: float) -> None:
-        """Nothing: the events say when they were due."""
+        """The step is out: its lines are made, and written where a drawing ended; ``now`` in seconds."""
+        for record in self._step:
+            record["sent"] = now
+        self._settle()
+
+    def _settle(self) -> None:
+        records, self._step = self._step, []
+        for record in records:
+            self._add(record)
+        if any(record.get("kind") == "drawing/end" for record in records):
+            self._flush()
 
     def lift(self) -> None:
         """Writes what waits."""
@@ -128,6 +147,8 @@ class TraceOutput:
             self._flush()
 
     def _flush(self) -> None:
+        if self._step:
+            self._settle()
         lines, self._waiting, self._size = self._waiting, [], 0
         if self._file is None or not lines:
             return

@@ -12,6 +12,10 @@ MOST: Final = 1000
 """Steps that may be made ahead: what a stream can take back."""
 
 
+Note = tuple[str, Any]
+"""A control and its value."""
+
+
 @dataclass(frozen=True, slots=True)
 class Made:
     """One step that is made and not played yet."""
@@ -19,6 +23,10 @@ class Made:
     events: tuple[Event, ...]
     given: int
     """How many of the events, the first ones, a human fed: these are not taken back."""
+    changes: tuple[Note, ...] = ()
+    """Controls that were changed before it."""
+    by_hand: int = 0
+    """How many of these, the first ones, do not follow a function."""
 
 
 @runtime_checkable
@@ -48,6 +56,10 @@ class Ahead:
         self._made: deque[Made] = deque()
         self._fed: tuple[Event, ...] = ()
         """What was fed and belonged to a step that was taken back."""
+        self._changed: tuple[Note, ...] = ()
+        """Controls that were changed by hand before such a step."""
+        self._notes = getattr(stream, "notes", list)
+        getattr(stream, "noting", _nothing)(on=True)
         self._over = False
         self.rewindable = isinstance(stream, Rewindable)
         self._making = False
@@ -63,11 +75,12 @@ class Ahead:
 
     def close(self) -> None:
         """Takes back what was not played; the stream is where it was heard last."""
-        if not self.rewindable:
-            return
-        with self._stream.lock:
-            self.take_back()
-            self._stream.ahead(None)
+        if self.rewindable:
+            with self._stream.lock:
+                self.take_back()
+                self._stream.ahead(None)
+        getattr(self._stream, "noting", _nothing)(on=False)
+        getattr(self._stream, "move", _nothing)(None)
 
     def make(self) -> bool:
         """One more step; False where the stream is over.
@@ -87,17 +100,18 @@ class Ahead:
                 self._making = False
 
     def _make(self) -> bool:
-        move = getattr(self._stream, "move", None)
-        if move is not None:
-            move(self.beat)
+        self._changed = (*self._changed, *self._notes())
+        getattr(self._stream, "move", _nothing)(self.beat)
         try:
             events = tuple(self._stream.events())
         except StopIteration:
             self._over = True
             return False
         fed, self._fed = self._fed, ()
+        by_hand, self._changed = self._changed, ()
         own = 1 if self.rewindable else len(events)
-        self._made.append(Made((*fed, *events), len(fed) + len(events) - own))
+        made = Made((*fed, *events), len(fed) + len(events) - own, (*by_hand, *self._notes()), len(by_hand))
+        self._made.append(made)
         return True
 
     def first(self) -> Made | None:
@@ -146,7 +160,12 @@ class Ahead:
         if not steps or self._making:
             return
         fed = tuple(event for made in self._made for event in made.events[: made.given])
+        changed = tuple(note for made in self._made for note in made.changes[: made.by_hand])
         self._made.clear()
-        self._fed = (*self._fed, *fed)
+        self._fed, self._changed = (*self._fed, *fed), (*self._changed, *changed)
         self.taken_back += steps
         cast("Rewindable", self._stream).rewind(steps)
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    """For streams that have no such thing."""

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from ..errors import ControlError
 from ..events import Event, PenAction
-from .ahead import MOST, Ahead, Made
+from .ahead import MOST, Ahead, Made, Note
 from .pace import Pace, Walk, boundary
 from .place import Place, Shift, placed
 from .playable import Playable
@@ -43,7 +43,8 @@ class Course:
         self._shift: Shift | None = None
         self._seen: Made | None = None
         self._left = 1
-        self.over = False
+        self.changes: tuple[Note, ...] = ()
+        """Controls that were changed before the step that was taken last."""
         self._follow(stream)
 
     def _follow(self, stream: Playable) -> None:
@@ -125,6 +126,7 @@ class Course:
         if not self.ahead.take(made):
             return ()
         self.walk.took(made.events, self._left, due)
+        self.changes = made.changes
         self._seen = None
         if self._shift is None:
             return made.events

@@ -3,10 +3,10 @@
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 from ..cues import CueMaker
-from ..events import Cue, CueKind, Event, PenAction
+from ..events import Change, Cue, CueKind, Event, PenAction
 from ..outputs.base import Output, Stage
 
 _LOG: Final = logging.getLogger("livesketch")
@@ -94,6 +94,15 @@ class Desk:
         if maker is None:
             maker = self._cues[event.voice] = CueMaker()
         self._send_all(maker.events(event))
+
+    def tell(self, changes: Iterable[tuple[str, Any]], event: Event, at: float) -> None:
+        """Controls that were changed before this event, to the outputs that record (``records``)."""
+        number = event.drawing if isinstance(event, PenAction) else getattr(event, "piece", 0)
+        for control, value in changes:
+            change = Change(at, self.name, event.voice, number, event.step, control, value)
+            for output in self.outputs:
+                if getattr(output, "records", False):
+                    self._attempt(output, output.send, change)
 
     def tick(self, now: float) -> None:
         """Once after each step, and now and then while waiting."""

@@ -108,6 +108,8 @@ def _how(
     pattern = rate if callable(rate) else None
     if beat is not None:
         pace = paces.beats(beat)
+    elif pace is None and rate is None and callable(getattr(getattr(stream, "pace", None), "seconds", None)):
+        pace = stream.pace  # type: ignore[attr-defined] # a recording's own
     elif pace is None:
         pace = paces.steps(60.0 if rate is None or callable(rate) else rate)
     elif not callable(getattr(pace, "seconds", None)):

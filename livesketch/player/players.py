@@ -410,6 +410,7 @@ class Player:
         events = self._course.take(due)
         if not events:
             return events is not None  # it was taken back: what comes instead is due
+        self._desk.tell(self._course.changes, events[0], due)
         for event in events:
             if event.voice not in self._done:
                 self._desk.send(event, due)

@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
-from typing import Any, Final, Generic, NoReturn, SupportsIndex, TypeVar
+from typing import Any, ClassVar, Final, Generic, NoReturn, SupportsIndex, TypeVar
 
 from .. import backends
 from ..models.checkpoint import Checkpoint, TextCheckpoint
@@ -22,9 +22,12 @@ ModelT = TypeVar("ModelT", bound=Checkpoint | TextCheckpoint)
 class Base(Generic[ModelT]):
     """Voices of one model on one backend; the class built on this opens ``_batch``."""
 
+    CONTROLS: ClassVar[tuple[str, ...]] = ()
+    """What a performer can set, by name, but for what follows from others."""
+
     __slots__ = (
-        "__weakref__", "_ahead", "_backend", "_beat", "_checkpoint", "_failed", "_following", "_lock", "_seed",
-        "_taken", "_voices", "name",
+        "__weakref__", "_ahead", "_backend", "_beat", "_checkpoint", "_failed", "_following", "_lock", "_notes",
+        "_seed", "_taken", "_voices", "name",
     )  # fmt: skip
 
     def __init__(self, checkpoint: ModelT, name: str, seed: int, backend: str, voices: range) -> None:
@@ -37,6 +40,7 @@ class Base(Generic[ModelT]):
         self._beat: float | None = None
         self._following: dict[str, Following] = {}
         self._failed: set[str] = set()
+        self._notes: list[tuple[str, Any]] | None = None
 
     def __reduce_ex__(self, protocol: SupportsIndex, /) -> NoReturn:
         raise TypeError(
@@ -70,11 +74,35 @@ class Base(Generic[ModelT]):
         else:
             self._following[name] = following
 
+    def noting(self, *, on: bool) -> None:
+        """Whether changes of controls are noted for ``notes``; what they are at first too."""
+        self._notes = [] if on else None
+        for name in self.CONTROLS:
+            self.note(name)
+
+    def notes(self) -> list[tuple[str, Any]]:
+        """The controls that changed since this was asked last, with their values, as JSON can hold them."""
+        found = self._notes or []
+        if found:
+            self._notes = []
+        return found
+
+    def asked(self, name: str) -> Any:
+        """What a control was set to: what would set it again."""
+        return getattr(self, name)
+
+    def note(self, name: str) -> None:
+        """A control has changed."""
+        if self._notes is not None:
+            value = self.asked(name)
+            self._notes.append((name, value.tolist() if hasattr(value, "tolist") else value))
+
     def _turn(self) -> None:
         """Sets the controls that follow functions, before a step; where one fails its last good value stays."""
         for name, (setter, pattern) in [*self._following.items()]:
             try:
                 setter(self, pattern(self.beat()))
+                self.note(name)
             except Exception as err:  # noqa: BLE001 - a mistake on stage must not end the performance
                 if name not in self._failed:
                     self._failed.add(name)

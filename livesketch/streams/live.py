@@ -21,5 +21,6 @@ def live(setter: Callable[[Any, ValueT], None]) -> Callable[[Any, ValueT | Patte
             stream.taken_back()
             setter(stream, value(stream.beat()) if callable(value) else value)
             stream.follow(setter.__name__, (setter, value) if callable(value) else None)
+            stream.note(setter.__name__)
 
     return set_live

@@ -129,6 +129,8 @@ class TextModelStream(Base[TextCheckpoint]):
         with self._lock:
             self.taken_back()
             self._rule = bound
+            if self._notes is not None:
+                self._notes.append(("constrain", None if bound is None else bound.says()))
         return self
 
     def _prepare(self) -> None:

@@ -37,6 +37,8 @@ class Standing:
 class TextVoice(TextModelStream, OneVoice[Token]):
     """One voice of a text model: each ``next()`` is one step of the model and gives one ``Token``."""
 
+    CONTROLS = ("temperature", "top_k", "top_p", "min_p", "label")
+
     __slots__ = ("_met", "_past", "_picked", "_trail", "_voice", "_wanted")
 
     _trail: Script
@@ -201,6 +203,10 @@ class TextVoice(TextModelStream, OneVoice[Token]):
         known = [*self._trail.actions[-BYTES - 1 :], *self._past.last(BYTES + 1)]  # what is fed is in one of them first
         found = {token.step: token.index for token in known if token.piece == piece and 0 < step - token.step <= BYTES}
         return [found[key] for key in sorted(found)]
+
+    def asked(self, name: str) -> Any:
+        """``Base.asked``."""
+        return None if name == "label" and not self.labels else getattr(self, name)
 
     def _standing(self) -> Standing:
         return self._wanted
