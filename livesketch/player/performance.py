@@ -118,7 +118,10 @@ def draw(stream: Drawable, to: Sequence[Output] | Output = (), n: int = 1) -> li
     """
     n = whole("drawings", n, 1, 10**9)
     if not isinstance(stream, Drawable):
-        raise ControlError(f"{stream!r:.80} cannot be drawn offline; expected one stream, such as ls.sketch('cat')")
+        raise ControlError(
+            f"{stream!r:.80} cannot be drawn offline; expected one stream, such as ls.sketch('cat'), or "
+            "ls.handwrite(...) of a text"
+        )
     desk = Desk(stream.name, _outputs(to, None) if to else ())
     clock, never = OfflineClock(), threading.Event()
     done: list[Drawing] = []

@@ -236,19 +236,18 @@ class OneVoice(Generic[EventT]):
             ControlError: more steps than are remembered.
         """
         n = whole("rewind", n, 1, 10**9)
-        with self._lock:
+        with self._lock, self._whole():
             self._keep_due()
             if n > len(self._past):
                 raise ControlError(f"rewind {n}: {len(self._past)} steps can be taken back; expected at most as many")
-            with self._whole():
-                anchor, marks, left = self._past.back(n)
-                self._batch.restore(anchor.snapshot)
-                self._stand(anchor.standing)
-                self._prepare()
-                self._batch.redo(0, marks)
-                self._stand(anchor.standing)  # the drawing that begins next may have another latent by chance
-                self._past.drop(n)
-                self._trail.cut(*self._place(), left)
+            anchor, marks, left = self._past.back(n)
+            self._batch.restore(anchor.snapshot)
+            self._stand(anchor.standing)
+            self._prepare()
+            self._batch.redo(0, marks)
+            self._stand(anchor.standing)  # the drawing that begins next may have another latent by chance
+            self._past.drop(n)
+            self._trail.cut(*self._place(), left)
         return self
 
     def _move(self, trail: tuple[Any, ...] = ()) -> None:

@@ -41,7 +41,8 @@ def settings_of(
     """
     if temperature is not None and mode is not None:
         raise ControlError(f"temperature {temperature!r} and mode {mode!r}: expected one of them")
-    return TextSettings(temperature_of(mode or "normal") if temperature is None else temperature, top_k, top_p, min_p)
+    divisor = temperature_of("normal" if mode is None else mode) if temperature is None else temperature
+    return TextSettings(divisor, top_k, top_p, min_p)
 
 
 def rules_of(form: str | None = None, rhyme: bool | str = False, tones: bool | str = False) -> tuple[forms.Rule, ...]:

@@ -10,7 +10,7 @@ from .. import forms
 from ..errors import ControlError
 from ..events import Token
 from ..models.checkpoint import TextCheckpoint
-from ..token_sampling import TextSettings
+from ..token_sampling import END, TextSettings
 from ..values import whole
 from .condition import Label, Mix, label_mix, label_said
 from .drawing import Piece
@@ -211,10 +211,10 @@ class TextVoice(TextModelStream, OneVoice[Token]):
         self._conditioned, self._held = [None], [False]
 
     def _place(self) -> tuple[int, int]:
-        piece, step = int(self._batch.writers["piece"][0]), int(self._batch.writers["step"][0])
-        latest = self._past.latest
-        left = latest is not None and (latest.piece, latest.step) == (piece, step - 1) and not latest.last
-        return (piece + 1, 0) if left and self._batch.writers["done"][0] else (piece, step)
+        _, _, _, piece, step, token, done = self._batch.writers[0].item()
+        left = token != END and step < self._checkpoint.max_steps
+        asked = self._wanted.plan is not None and self._wanted.piece > piece
+        return (piece + 1, 0) if done and (left or asked) else (piece, step)
 
     def _twin(self, seed: int, voice: int) -> Self:
         twin = type(self)(self._checkpoint, None, self._settings, seed, self.backend, voice)
