@@ -78,6 +78,16 @@ def test_actions_and_a_drawing_that_is_followed_go_back_too(models):
     assert stream.actions is held
 
 
+def test_a_drawing_that_is_followed_goes_on_from_its_very_beginning(models):
+    stream = ls.sketch(models["alone"], seed=7)
+    drawing = stream.drawing()
+    first = [next(drawing) for _ in range(3)]
+    stream.rewind(3)
+    assert drawing.actions == []
+    assert list(drawing)[:3] == first
+    assert len(drawing.actions) > 3
+
+
 def test_back_into_the_drawing_before(models):
     stream = ls.sketch(models["alone"], seed=7)
     before = list(stream.drawing())

@@ -10,6 +10,7 @@ from .text_options import add_text, given_of, open_text_stream
 
 if TYPE_CHECKING:
     from ..outputs.base import Output
+    from ..player.players import Player
     from ..streams.sketch import SketchStream
     from ..streams.text import TextStream
 
@@ -52,8 +53,13 @@ def _perform(
     """Plays it until Ctrl-C or as long as was asked for; ``parts`` are what it makes, in the plural."""
     from ..player.performance import play  # noqa: PLC0415 - loads NumPy
 
-    with play(stream, outputs, rate if args.rate is None else args.rate, args.name) as player:
-        player.wait(args.seconds)
+    player = play(stream, outputs, rate if args.rate is None else args.rate, args.name)
+    try:
+        with player:
+            player.wait(args.seconds)
+    except BaseException:  # Ctrl-C: the seed draws it again
+        note(_summary(player, parts))
+        raise
     stats = player.stats()
     cut_note(stats.cut, stats.drawings, stream.checkpoint.max_steps, parts)
     fault = player.fault()
@@ -61,7 +67,12 @@ def _perform(
         raise fault
     for trouble in player.troubles():
         note(f"warning: {trouble}")
-    print(f"{player.name}: {stats.steps} steps, {stats.drawings} {parts}, seed {stream.seed}")
+    print(_summary(player, parts))
+
+
+def _summary(player: "Player", parts: str) -> str:
+    stats = player.stats()
+    return f"{player.name}: {stats.steps} steps, {stats.drawings} {parts}, seed {player.stream.seed}"
 
 
 def add(commands: Commands) -> None:

@@ -10,9 +10,11 @@ which stands for symbols that the vocabulary lacks. END is constrained like any 
 """
 
 import math
+from array import array
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +30,12 @@ Key = TypeVar("Key")
 Row = NDArray[np.float32]
 """(V,) added to logits: 0 = free, negative = penalty in nats, -inf = forbidden."""
 
-KEPT = 64
-"""States that a :class:`Walk` keeps."""
+KEPT: Final = 64
+"""States that a :class:`Walk` keeps at first."""
+KEPT_BYTES: Final = 2**25
+"""Bytes that its states take at most, about: those of some 30,000 poems, or of a few texts of a million tokens."""
+_STATE_BYTES: Final = 1024
+"""Bytes of a state, beside four for each token that led to it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -149,28 +155,41 @@ class Walk(Generic[State]):
     """The state after a sequence of tokens, one step at a time where the sequence grew by one since.
 
     A state is a function of the tokens alone. The last few are kept so that a stream, its forks and its rewinds cost
-    one step each; what is not kept is walked from the start.
+    one step each; what is not kept is walked from the start. Where that happens one more is kept from then on, so that
+    soon there are as many as there are voices in use.
     """
 
-    def __init__(self, start: State, step: Callable[[State, Sequence[int]], State]) -> None:
-        """``step(state, tokens)`` is the state after ``tokens``, from the one before the last of them."""
+    def __init__(self, start: State, step: Callable[[State, Sequence[int], int], State]) -> None:
+        """``step(state, tokens, place)`` is the state after the token at ``place``, from the one before it."""
         self._start, self._step = start, step
-        self._known: dict[tuple[int, ...], State] = {}
+        self._known: OrderedDict[bytes, State] = OrderedDict()
+        self._most, self._bytes = KEPT, 0
 
     def at(self, tokens: Sequence[int]) -> State:
         """The state after ``tokens``; what ``step`` raises is passed on and leaves nothing behind."""
-        key = tuple(tokens)
+        if not len(tokens):
+            return self._start
+        key = array("i", tokens).tobytes()
         found = self._known.get(key)
         if found is not None:
+            self._known.move_to_end(key)
             return found
-        state = self._known.get(key[:-1])
-        if state is not None:
-            state = self._step(state, key)
-        else:
-            state = self._start
-            for length in range(1, len(key) + 1):
-                state = self._step(state, key[:length])
-        return keep(self._known, key, state, KEPT)
+        last = len(tokens) - 1
+        before = self._known.get(key[: last * 4]) if last else self._start
+        state, begins = (self._start, 0) if before is None else (before, last)
+        for place in range(begins, len(tokens)):
+            state = self._step(state, tokens, place)
+        self._most += begins < last
+        return self._keep(key, state)
+
+    def _keep(self, key: bytes, state: State) -> State:
+        """Remembers a state, and gives it; those that were not asked for the longest make room."""
+        self._known[key] = state
+        self._bytes += len(key) + _STATE_BYTES
+        while len(self._known) > self._most or (self._bytes > KEPT_BYTES and len(self._known) > 1):
+            oldest, _ = self._known.popitem(last=False)
+            self._bytes -= len(oldest) + _STATE_BYTES
+        return state
 
 
 def as_rule(thing: Any) -> Rule:

@@ -80,12 +80,13 @@ class TableConstraint:
             found = keep(self._rows, state, Bias(row_of(allowed)), KEPT_ROWS)
         return found
 
-    def _step(self, state: int, tokens: Sequence[int]) -> int:
-        following = int(self._table[state, tokens[-1]])
+    def _step(self, state: int, tokens: Sequence[int], place: int) -> int:
+        token = tokens[place]
+        following = int(self._table[state, token])
         if following == LEFT:
-            wrong = self._vocabulary[tokens[-1]] or ("END" if tokens[-1] == END else "an unknown symbol")
+            wrong = self._vocabulary[token] or ("END" if token == END else "an unknown symbol")
             raise ControlError(
-                f"{wrong!r} after {shown(tokens[:-1], self._vocabulary)} does not fit {self._says}: no text that it "
+                f"{wrong!r} after {shown(tokens[:place], self._vocabulary)} does not fit {self._says}: no text that it "
                 "allows begins like this"
             )
         return following

@@ -93,22 +93,22 @@ class Verse:
         last, before = written.last, written.before
         return before if within or last in before else (*before, last)
 
-    def _step(self, written: Written, tokens: Sequence[int]) -> Written:
+    def _step(self, written: Written, tokens: Sequence[int], place: int) -> Written:
         """The state after one more token, which is checked to fit."""
-        form, place, token = self._form, len(tokens) - 1, tokens[-1]
+        form, token = self._form, tokens[place]
         line, within = divmod(place, form.width)
         if line >= form.lines or within == form.characters:
             if line >= form.lines or token != self._marks[line]:
-                raise self._wrong(tokens)
+                raise self._wrong(tokens[: place + 1])
             return written
         if token != UNK and not self._inside[token]:
-            raise self._wrong(tokens)
+            raise self._wrong(tokens[: place + 1])
         groups, ends = written.groups, written.ends
         tones = self._tones.step(written.tones, line, within, self._codes[token]) if form.tones else written.tones
         if form.rhymes_at(place):
             groups = self._narrowed(written, token, line) if token not in ends else 0
             if not groups:
-                raise self._wrong(tokens)
+                raise self._wrong(tokens[: place + 1])
             ends = (*ends, token)
         elif form.rhyme and line == 0 and within == form.characters - 1:
             ends = (token,)

@@ -134,8 +134,7 @@ class OscOutput:
         elif isinstance(event, Cue):
             self._take_cue(voice, event)
         elif isinstance(event, Token):
-            voice.step = int(event.step)
-            self._say(f"{voice.address}/token", "is", voice.step, event.text)
+            self._take_token(voice, event)
         else:
             raise TypeError(f"expected PenAction, Cue or Token, got {event!r:.80}")
 
@@ -151,6 +150,14 @@ class OscOutput:
         voice.drawing, voice.step, voice.x, voice.y = int(action.drawing), step, x, y
         voice.down = action.pen == Pen.DOWN
         self._say(f"{voice.address}/pen", "iffi", step, x, y, int(ink))
+
+    def _take_token(self, voice: _Voice, token: Token) -> None:
+        voice.drawing, voice.step = int(token.piece), int(token.step)
+        try:
+            self._say(f"{voice.address}/token", "is", voice.step, token.text)
+        finally:  # an end is never lost: its token may be what OSC cannot carry
+            if token.last:
+                self._say(f"{voice.address}/end", "i", voice.drawing)
 
     def _take_cue(self, voice: _Voice, cue: Cue) -> None:
         voice.drawing, voice.step = int(cue.drawing), int(cue.step)

@@ -86,8 +86,8 @@ _HASHES: Final = bytes([ord(" ")]) + bytes([ord("#")]) * 255
 
 
 def printable(text: str) -> str:
-    """``text`` with ``?`` for control characters; newlines stay."""
-    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
+    """``text`` with ``?`` for control characters; newlines and spaces of any width stay."""
+    return "".join(c if c.isprintable() or c == "\n" or unicodedata.category(c) == "Zs" else "?" for c in text)
 
 
 def clipped(text: str, width: int) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ControlError, OutputError
-from ..events import Asked, Cue, Event, PenAction
+from ..events import Asked, Cue, Event, PenAction, Token
 from ..files import permissions, replacing
 from ..paper import Page, Sketch, check_color, make_page, page_svg
 from ..strokes import PolylineBuilder
@@ -73,8 +73,9 @@ class SvgOutput:
     the number of the first drawing, or a list of one for each voice where they differ. ``label`` and ``z`` are there
     where the stream was asked for them when a drawing began; a change is another play.
 
-    ``errors`` counts points that are no places on any paper (left out) and saves that failed during the performance;
-    ``last_error`` says why in words. A failing save in ``close`` raises OutputError, and ``close`` can be tried again.
+    ``errors`` counts what was left out, points that are no places on any paper and tokens, and saves that failed during
+    the performance; ``last_error`` says why in words. A failing save in ``close`` raises OutputError, and ``close`` can
+    be tried again.
     """
 
     paces = False
@@ -121,6 +122,8 @@ class SvgOutput:
                 self._draw(event)
             elif isinstance(event, Cue) and event.kind == "drawing/end":
                 self._end(event)
+            elif isinstance(event, Token):
+                self._count("Token left out: a page takes pen actions, which ls.handwrite makes of a text")
         except (TypeError, ValueError, OverflowError) as error:
             self._count(f"{type(event).__name__} left out: {error}")
 

@@ -31,7 +31,7 @@ class Writing:
         """Takes a token; gives the lines that are complete with it, ``several``: with the names of their voices."""
         voice = self._voices.setdefault((token.name, token.voice), _Voice())
         begun = "\n" if token.step == 0 and voice.open else ""  # the piece before was left
-        *lines, rest = (voice.open + begun + token.text).split("\n")
+        *lines, rest = (voice.open + begun + token.text.replace("\t", "    ")).split("\n")
         if token.last and rest:
             lines, rest = [*lines, rest], ""
         voice.over.extend(lines)

@@ -6,7 +6,10 @@ clock may jump; the offline clock moves only when it is waited on, so that an ho
 
 import threading
 import time
-from typing import Protocol
+from typing import Final, Protocol
+
+SPIN: Final = 0.0004
+"""Seconds before a moment in which a live clock no longer sleeps: a sleep ends a tenth of a millisecond late, or more."""
 
 
 class Clock(Protocol):
@@ -22,13 +25,26 @@ class Clock(Protocol):
 class LiveClock:
     """The machine's monotonic clock."""
 
+    _spinning = threading.Lock()
+    """Only one thread of a process spins at a time: a hundred would leave no time to play."""
+
     def now(self) -> float:
         """``time.monotonic()``."""
         return time.monotonic()
 
     def wait_until(self, due: float, woken: threading.Event) -> None:
-        """Sleeps until due, on the operating system's timer."""
-        woken.wait(max(0.0, due - time.monotonic()))
+        """Sleeps until shortly before it is due, then looks again and again; where another does, sleeps all the way."""
+        left = due - time.monotonic()
+        if left > SPIN and woken.wait(left - SPIN):
+            return
+        if not LiveClock._spinning.acquire(blocking=False):
+            woken.wait(max(0.0, due - time.monotonic()))
+            return
+        try:
+            while time.monotonic() < due and not woken.is_set():
+                time.sleep(0)  # lets go of the interpreter
+        finally:
+            LiveClock._spinning.release()
 
 
 class OfflineClock:

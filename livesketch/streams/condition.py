@@ -118,8 +118,9 @@ def label_mix(checkpoint: Checkpoint | TextCheckpoint, label: Any) -> Mix:
 def _label(checkpoint: Checkpoint | TextCheckpoint, asked: Any) -> str:
     labels = checkpoint.labels
     if not labels:
+        does = "writes" if isinstance(checkpoint, TextCheckpoint) else "draws"
         raise ControlError(
-            f"label {asked!r:.60}: model {checkpoint.name!r} draws one thing and has no labels; open another model"
+            f"label {asked!r:.60}: model {checkpoint.name!r} {does} one thing and has no labels; open another model"
         )
     found = spelled(asked, labels) if isinstance(asked, str) else None
     if found is None:

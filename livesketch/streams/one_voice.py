@@ -257,7 +257,11 @@ class OneVoice(Generic[EventT]):
             ControlError: more steps than are remembered.
         """
         n = whole("rewind", n, 1, 10**9)
+<<<<<<< HEAD
         with self._changing():
+=======
+        with self._lock, self._whole():
+>>>>>>> main
             self._keep_due()
             if n > len(self._past):
                 raise ControlError(f"rewind {n}: {len(self._past)} steps can be taken back; expected at most as many")

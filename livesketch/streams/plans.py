@@ -75,7 +75,8 @@ class Heads:
         return "the acrostic"
 
 
-def line_ends(texts: Sequence[str]) -> frozenset[int]:
-    """The tokens, by the text of each, that end a line: those with a line break, or else those that are a mark."""
+def line_ends(texts: Sequence[str], marks: frozenset[str] = frozenset()) -> frozenset[int]:
+    """The tokens, by the text of each, that end a line: ``marks``, those with a line break, or else any mark."""
+    own = frozenset(i for i, text in enumerate(texts) if text and not marks.isdisjoint((text, text.strip())))
     breaks = frozenset(i for i, text in enumerate(texts) if "\n" in text)
-    return breaks or frozenset(i for i, text in enumerate(texts) if text and text.strip() in LINE_ENDS)
+    return own or breaks or frozenset(i for i, text in enumerate(texts) if text and text.strip() in LINE_ENDS)

@@ -17,7 +17,7 @@ from ..values import whole
 from .condition import label_vector
 from .drawing import Piece
 from .plans import Beginning, Heads, Plan, line_ends
-from .text_hold import check_given
+from .text_hold import check_given, line_marks
 from .text_likelihood import TextLogProb, nats_of
 from .text_options import rules_of, settings_of
 from .text_voice import TextVoice
@@ -68,7 +68,7 @@ class TextStream(TextVoice):
     def first_line(self, line: str, *, unknown: bool = False) -> Piece:
         """A new piece with this first line, which the model ends with a mark where it has none: see ``prompt``."""
         ids = self._ids(line, unknown=unknown)
-        return self._begin(Beginning(tuple(ids), line_ends(self._tokens.texts)), first_line=line)
+        return self._begin(Beginning(tuple(ids), self._line_ends(0)), first_line=line)
 
     def start(self, symbol: str, *, unknown: bool = False) -> Piece:
         """A new piece that begins with this one character or word: see ``prompt``."""
@@ -81,8 +81,8 @@ class TextStream(TextVoice):
     def acrostic(self, heads: str | Sequence[str], *, unknown: bool = False) -> Piece:
         """A new piece whose lines begin with these (藏头诗): the characters of a string, or a list of words.
 
-        A line ends at a line break or, where the vocabulary has none, at a mark. The piece does not end before the last
-        of these lines does. See ``prompt``.
+        A line ends as the form has it; without one at a line break or, where the vocabulary has none, at a mark. The
+        piece does not end before the last of these lines does. See ``prompt``.
         """
         if not isinstance(heads, Sequence):
             raise ControlError(f"acrostic {heads!r:.60}: expected a string of characters, or a list of words")
@@ -94,7 +94,7 @@ class TextStream(TextVoice):
             raise ControlError(
                 f"acrostic with {came}: expected heads of one {'character' if byte else self._checkpoint.unit} each"
             )
-        ends, most = line_ends(self._tokens.texts), self._checkpoint.max_steps // 2
+        ends, most = self._line_ends(-1), self._checkpoint.max_steps // 2
         if not ends:
             raise ControlError(f"acrostic: model {self.name!r} knows no mark or break that ends a line; use prompt")
         if len(each) > most:
@@ -205,6 +205,11 @@ class TextStream(TextVoice):
                 f"model {self.name!r} keeps no first lines of what it was trained on; use first_line with one of yours"
             )
         return openings
+
+    def _line_ends(self, at: int) -> frozenset[int]:
+        """The tokens that end a line: of a mark of several characters the first (``at`` 0) or the last one (-1)."""
+        rule = self._rule
+        return line_ends(self._tokens.texts, line_marks(rule.asked, at) if rule else frozenset())
 
     def _fits(self, line: str) -> bool:
         """Whether a piece can begin with this line."""

@@ -1,13 +1,14 @@
 """What the next token of a piece is held to: what a person gave and what a rule allows."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from .. import forms
 from ..errors import ControlError
 from ..forms.constraint import Row, leaves_some
+from ..forms.lines import Lines
 from ..token_sampling import END, UNK
 from .plans import Plan, Wish
 
@@ -97,6 +98,18 @@ def check_given(
             )
         tokens.append(token)
     _asked(rule, tokens, what)
+
+
+def line_marks(asked: Any, at: int) -> frozenset[str]:
+    """What ends the lines of a form of verse or of ``lines``, alone or in ``all_of``; empty: the rule has no lines.
+
+    ``at`` is 0 for what a mark begins with, -1 for what it ends with.
+    """
+    if isinstance(asked, forms.Form):
+        return frozenset(asked.mark(line) for line in range(asked.lines))
+    if isinstance(asked, Lines):
+        return frozenset(mark[at] for mark in asked.ends if mark)
+    return frozenset[str]().union(*(line_marks(part, at) for part in getattr(asked, "rules", ())))
 
 
 def _asked(rule: Rule, tokens: Sequence[int], what: str) -> forms.Bias | None:

@@ -1,0 +1,160 @@
+"""A UDP port that is listened to: one thread hears and never waits, another does what was asked, in order."""
+
+import selectors
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+
+from ..errors import OutputError
+from .inbox import Inbox
+from .osc_read import Message, read
+
+Sender: TypeAlias = tuple[Any, ...]
+"""The address of a socket that sent something."""
+
+THREADS: Final = "livesketch-listen-"
+"""What the names of its threads begin with."""
+STOP_LIMIT: Final = 5.0
+"""Longest wait for what is being done when the port is closed, seconds."""
+_LARGEST: Final = 65536
+"""Bytes; no UDP datagram is larger."""
+_KERNEL: Final = 1 << 20
+"""Bytes asked of the system for datagrams that were not read yet."""
+_TURN: Final = 256
+"""Datagrams that are read before looking whether to close."""
+_PAUSE: Final = 0.05
+"""Seconds to wait where receiving itself fails."""
+
+
+class OscPort:
+    """Hands each message to ``at_once``, in the thread that hears; where that says False, it queues for ``do``.
+
+    ``count(kind, error)`` is told what went wrong: ``packet`` (not OSC), ``dropped`` (no room in the queue), and
+    whatever ``at_once`` and ``do`` raise, as ``asked``.
+    """
+
+    def __init__(
+        self,
+        port: int,
+        host: str,
+        at_once: Callable[[Message, Sender], bool],
+        do: Callable[[Message, Sender], None],
+        count: Callable[[str, Exception | SystemExit, Sender | None], None],
+    ) -> None:
+        self._udp = _bound(port, host)
+        self.host, self.port = self._udp.getsockname()[:2]
+        self._at_once, self._do, self._count = at_once, do, count
+        self.inbox: Inbox[tuple[Message, Sender]] = Inbox()
+        self.heard = 0
+        """Messages."""
+        self._closed = threading.Event()
+        self._wake, self._waker = socket.socketpair()
+        self._reader = threading.Thread(target=self._hear, name=f"{THREADS}{self.port}", daemon=True)
+        self._doer = threading.Thread(target=self._work, name=f"{THREADS}{self.port}-do", daemon=True)
+
+    def start(self) -> None:
+        """Begins to hear."""
+        self._reader.start()
+        self._doer.start()
+
+    @property
+    def open(self) -> bool:
+        """Whether it hears."""
+        return not self._closed.is_set()
+
+    def send(self, packet: bytes, to: Sender) -> None:
+        """A datagram from this very port. OSError: it could not be sent."""
+        self._udp.sendto(packet, to)
+
+    def close(self) -> None:
+        """Frees the port and ends the threads; what waits is not done. Twice is harmless.
+
+        Returns when that is so, or after 5 s where something that is being done does not come back.
+        """
+        if not self._closed.is_set():
+            self._closed.set()
+            self.inbox.close()
+            self._waker.send(b"\0")
+        for thread in (self._reader, self._doer):
+            if thread is not threading.current_thread() and thread.ident is not None:
+                thread.join(STOP_LIMIT)
+
+    def abandon(self) -> None:
+        """In a forked child, which has the sockets and not the threads."""
+        self._closed.set()
+        self._close_sockets()
+
+    def _close_sockets(self) -> None:
+        for one in (self._udp, self._wake, self._waker):
+            one.close()
+
+    def _hear(self) -> None:
+        try:
+            with selectors.DefaultSelector() as ready:
+                ready.register(self._udp, selectors.EVENT_READ)
+                ready.register(self._wake, selectors.EVENT_READ)
+                while not self._closed.is_set():
+                    ready.select()
+                    self._read_all()
+        finally:
+            self._close_sockets()
+
+    def _read_all(self) -> None:
+        for _ in range(_TURN):
+            if self._closed.is_set():
+                return
+            try:
+                packet, sender = self._udp.recvfrom(_LARGEST)
+            except BlockingIOError:
+                return
+            except OSError as err:  # some systems report here that an answer did not arrive
+                self._count("packet", err, None)
+                time.sleep(_PAUSE)
+                return
+            self._take(packet, sender)
+
+    def _take(self, packet: bytes, sender: Sender) -> None:
+        try:
+            messages = read(packet)
+        except ValueError as err:
+            self._count("packet", err, sender)
+            return
+        self.heard += len(messages)
+        for message in messages:
+            if self._tried(self._at_once, message, sender):
+                continue
+            if not self.inbox.put((message, sender), message.size):
+                full = f"{message.address}: {len(self.inbox)} messages wait to be done; send fewer"
+                self._count("dropped", OverflowError(full), sender)
+
+    def _work(self) -> None:
+        while (item := self.inbox.get()) is not None:
+            self._tried(self._do, *item)
+
+    def _tried(self, act: Callable[[Message, Sender], bool | None], message: Message, sender: Sender) -> bool:
+        """Whether ``act`` dealt with it, or failed: nothing that is sent ends a thread."""
+        try:
+            return bool(act(message, sender))
+        except (Exception, SystemExit) as err:  # noqa: BLE001 - whatever a stream of a person's raises
+            self._count("asked", err, sender)
+            return True
+
+
+def _bound(port: int, host: str) -> socket.socket:
+    udp = None
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
+        udp = socket.socket(family, socket.SOCK_DGRAM)
+        udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _KERNEL)
+        udp.setblocking(False)
+        udp.bind(address)
+    except (OSError, UnicodeError) as err:
+        if udp is not None:
+            udp.close()
+        raise OutputError(
+            f"cannot listen on {host}:{port} ({getattr(err, 'strerror', None) or err}): expected a free UDP port of "
+            f"this machine; try port {port % 65535 + 1}, or 0 for a free one, or close the program that has {port}"
+        ) from err
+    return udp
