@@ -209,16 +209,11 @@ def draw(stream: Drawable, to: Sequence[Output] | Output = (), n: int = 1) -> li
     """
     n = whole("drawings", n, 1, 10**9)
     if not isinstance(stream, Drawable):
-<<<<<<< HEAD
-        raise ControlError(f"{stream!r:.80} cannot be drawn offline; expected one stream, such as ls.sketch('cat')")
-    desk = Desk(stream.name, _outputs(to) if to else ())
-=======
         raise ControlError(
             f"{stream!r:.80} cannot be drawn offline; expected one stream, such as ls.sketch('cat'), or "
             "ls.handwrite(...) of a text"
         )
-    desk = Desk(stream.name, _outputs(to, None) if to else ())
->>>>>>> main
+    desk = Desk(stream.name, _outputs(to) if to else ())
     clock, never = OfflineClock(), threading.Event()
     done: list[Drawing] = []
     desk.open(desk.outputs, 1, stage_of(stream))

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, Self
 
@@ -122,13 +122,10 @@ class OneVoice(Generic[EventT]):
             self._stand(standing)
             raise
 
-    @contextmanager
-    def _changing(self) -> Iterator[None]:
-        """Takes the lock, undoes what was made ahead, and does all of a block or nothing: see ``_whole``."""
-        with self._lock:
-            self.taken_back()
-            with self._whole():
-                yield
+    def _heard(self) -> AbstractContextManager[None]:
+        """Undoes what was made ahead; for ``with``, behind the lock."""
+        self.taken_back()
+        return nullcontext()
 
     def __iter__(self) -> Iterator[EventT]:
         return self
@@ -188,7 +185,7 @@ class OneVoice(Generic[EventT]):
 
     def restart(self) -> Self:
         """Back to step 0 of the same drawing or piece: the same seed makes it again."""
-        with self._changing():
+        with self._lock, self._heard(), self._whole():
             self._batch.restart(0)
             self._move()
             self._stand(self._standing())
@@ -215,7 +212,7 @@ class OneVoice(Generic[EventT]):
                 else f"a stream with {snapshot.origin[1:]}"
             )
             raise ControlError(f"a snapshot of {taken}; expected one of this stream, {self._origin()[1:]}")
-        with self._changing():
+        with self._lock, self._heard(), self._whole():
             self._put(snapshot)
         return self
 
@@ -257,11 +254,7 @@ class OneVoice(Generic[EventT]):
             ControlError: more steps than are remembered.
         """
         n = whole("rewind", n, 1, 10**9)
-<<<<<<< HEAD
-        with self._changing():
-=======
-        with self._lock, self._whole():
->>>>>>> main
+        with self._lock, self._heard(), self._whole():
             self._keep_due()
             if n > len(self._past):
                 raise ControlError(f"rewind {n}: {len(self._past)} steps can be taken back; expected at most as many")

@@ -223,7 +223,7 @@ class TextStream(TextVoice):
 
     def _begin(self, plan: Plan, **given: str) -> Piece:
         """Begins another piece with a plan."""
-        with self._changing():
+        with self._lock, self._heard(), self._whole():
             rule = self._rule
             forms.check_given(rule.asked if rule else None, **given)
             if isinstance(plan, Beginning):

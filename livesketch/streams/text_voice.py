@@ -84,7 +84,7 @@ class TextVoice(TextModelStream, OneVoice[Token]):
 
     def finish(self) -> Self:
         """Leaves the present piece, where one has begun, as it is: the next token begins another."""
-        with self._changing():
+        with self._lock, self._heard(), self._whole():
             self._keep_due()
             if self._coming()[1]:
                 self._leave()
@@ -98,7 +98,7 @@ class TextVoice(TextModelStream, OneVoice[Token]):
                 stream is held to does not let come.
         """
         ids = self._ids(text, unknown=unknown)
-        with self._changing():
+        with self._lock, self._heard(), self._whole():
             self._keep_due()
             place = self._coming()
             room = self._checkpoint.max_steps - place[1] - 1
