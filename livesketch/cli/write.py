@@ -44,6 +44,8 @@ class _Printer:
         page_is_there = args.handwrite in {"-", "/dev/stdout"}
         self._file = sys.stderr if page_is_there else sys.stdout
         self._line = False
+        self._lines = 0
+        """Of the present piece."""
         self._plain: bool | None = None
 
     def __iter__(self) -> "Iterator[Token]":
@@ -51,7 +53,9 @@ class _Printer:
         from ..token_sampling import UNK  # noqa: PLC0415 - --help must not wait for NumPy
 
         for _ in range(self._args.number):
-            self.pieces += 1
+            if self._lines > 1:
+                self._print("\n")  # between texts of several lines
+            self.pieces, self._lines = self.pieces + 1, 0
             for made, token in enumerate(_begun(self._stream, self._args), 1):
                 shown = replace(token, text=_LOST) if token.index == UNK else token
                 self._print(shown.text)
@@ -76,6 +80,7 @@ class _Printer:
         seen = _OBEYED.sub("?", text) if self._file.isatty() else text
         print(seen, end="", file=self._file, flush=True)
         self._line = not text.endswith("\n")
+        self._lines += text.count("\n")
 
 
 def _is_plain(file: TextIO, text: str) -> bool:

@@ -86,6 +86,8 @@ class TextStream(TextVoice):
         """
         if not isinstance(heads, Sequence):
             raise ControlError(f"acrostic {heads!r:.60}: expected a string of characters, or a list of words")
+        if not unknown:
+            self._refuse([*dict.fromkeys(symbol for head in heads for symbol in self._tokens.unknown(head))])
         each = [tuple(self._ids(head, unknown=unknown)) for head in heads]
         byte = self._checkpoint.unit == "byte"
         wrong = [head for head, ids in zip(heads, each, strict=True) if len(head if byte else ids) != 1]
@@ -171,6 +173,9 @@ class TextStream(TextVoice):
 
     def log_prob(self, text: str, *, unknown: bool = False) -> TextLogProb:
         """How likely the model finds this text as a whole piece, under the label in use; the stream does not move.
+
+        As training measures it: the model's own probabilities at temperature 1, the one of UNK included, which a
+        stream never draws; so tokens that were drawn have a ``log_prob`` that is larger by UNK's share.
 
         Raises:
             ControlError: nothing, or characters that the model does not know, unless ``unknown`` lets its UNK stand.

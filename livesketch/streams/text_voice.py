@@ -119,19 +119,23 @@ class TextVoice(TextModelStream, OneVoice[Token]):
         ids = self._tokens.ids(text)
         if not ids:
             raise ControlError("an empty text: expected at least one character")
-        missing = self._tokens.unknown(text)
-        if missing and not unknown:
-            more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
-            raise ControlError(
-                f"{self.name!r} does not know {', '.join(map(repr, missing[:8]))}{more}; leave that out, or give "
-                "unknown=True, with which its symbol for the unknown stands there"
-            )
+        if not unknown:
+            self._refuse(self._tokens.unknown(text))
         if len(ids) >= (longest or self._checkpoint.max_steps):
             raise ControlError(
                 f"a text of {len(ids)} {self._checkpoint.unit}s: a piece of {self.name!r} has at most "
                 f"{self._checkpoint.max_steps}; expected fewer"
             )
         return ids
+
+    def _refuse(self, missing: Sequence[str]) -> None:
+        """Raises ControlError where symbols are missing in the vocabulary."""
+        if missing:
+            more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
+            raise ControlError(
+                f"{self.name!r} does not know {', '.join(map(repr, missing[:8]))}{more}; leave that out, or give "
+                "unknown=True (--unknown), with which its symbol for the unknown stands there"
+            )
 
     def _leave(self) -> None:
         """The present piece is over where it has begun; under the lock, in ``_whole``."""
