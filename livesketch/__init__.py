@@ -66,6 +66,8 @@ if TYPE_CHECKING:
     from .player.players import Player as Player
     from .player.replay import Replay as Replay
     from .player.replay import replay as replay
+    from .remote.listening import Listener as Listener
+    from .remote.listening import listen as listen
     from .streams.drawing import Drawing as Drawing
     from .streams.drawing import Piece as Piece
     from .streams.guess import Guess as Guess
@@ -101,6 +103,7 @@ _HOMES = {
     "Drawing": "streams.drawing",
     "Guess": "streams.guess",
     "Handwriting": "handwriting.hand",
+    "Listener": "remote.listening",
     "LivesketchError": "errors",
     "MissingExtraError": "errors",
     "ModelNotFoundError": "errors",
@@ -130,6 +133,7 @@ _HOMES = {
     "hush": "player.performance",
     "lerp": "latents",
     "lfo": "patterns",
+    "listen": "remote.listening",
     "load_strokes": "stroke_files",
     "near": "latents",
     "noise": "patterns",
@@ -165,6 +169,7 @@ __all__ = [
     "Drawing",
     "Guess",
     "Handwriting",
+    "Listener",
     "LivesketchError",
     "MissingExtraError",
     "ModelNotFoundError",
@@ -195,6 +200,7 @@ __all__ = [
     "hush",
     "lerp",
     "lfo",
+    "listen",
     "load_strokes",
     "near",
     "noise",

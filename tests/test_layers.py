@@ -40,13 +40,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "handwriting": EVENTS | STROKES | {"sampling", "streams"},
     "training": EVENTS | STROKES | {"paper", "sampling", "token_sampling", "controls", "data", "models", "streams"},
     "player": EVENTS | STROKES | {"sampling", "patterns", "controls", "data", "models", "streams", "outputs", "inputs"},
+    "remote": EVENTS | STROKES | {"data", "models", "streams", "outputs", "inputs", "player"},
     "__init__": {"*"},
     "cli": {"*"},
     "__main__": {"*"},
 }
 ORDER = ["errors", "values", "files", "events", "rows", "cues", "strokes", "stroke_files", "paper", "sampling"]
 ORDER += ["token_sampling", "patterns", "controls", "latents", "forms", "data", "models", "backends", "outputs", "inputs"]
-ORDER += ["streams", "handwriting", "training", "player"]
+ORDER += ["streams", "handwriting", "training", "player", "remote"]
 
 
 @dataclass(frozen=True)

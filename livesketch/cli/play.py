@@ -10,7 +10,7 @@ from .text_options import add_text, given_of, open_text_stream
 
 if TYPE_CHECKING:
     from ..outputs.base import Output
-    from ..player.players import Player
+    from ..player.playable import AnyPlayer
     from ..streams.sketch import SketchStream
     from ..streams.text import TextStream
 
@@ -70,7 +70,7 @@ def _perform(
     print(_summary(player, parts))
 
 
-def _summary(player: "Player", parts: str) -> str:
+def _summary(player: "AnyPlayer", parts: str) -> str:
     stats = player.stats()
     return f"{player.name}: {stats.steps} steps, {stats.drawings} {parts}, seed {player.stream.seed}"
 

@@ -5,8 +5,8 @@ further ``open`` writes one more. Then come ``{"event": "pen", ...}``, ``{"event
 ``{"event": "cue", ...}`` with all the fields of the event, ``pen`` as ``"down"``, ``"up"`` or ``"end"``; and
 ``{"event": "control", ...}``, a control that was changed, before the step that was made with it. ``at`` is when the
 event was due, ``sent`` when it went out, both in seconds of the player's clock. The first action of a drawing has
-``asked`` where its stream was asked for more than its name says: ``label``, a name or shares by name, and ``z``, a list.
-Readers pass over keys and events that they do not know.
+``asked`` where its stream was asked for more than its name says: ``label``, a name or shares by name, and ``z``, a
+list. Readers pass over keys and events that they do not know.
 """
 
 import json

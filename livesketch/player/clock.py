@@ -9,7 +9,7 @@ import time
 from typing import Final, Protocol
 
 SPIN: Final = 0.0004
-"""Seconds before a moment in which a live clock no longer sleeps: a sleep ends a tenth of a millisecond late, or more."""
+"""Seconds before a moment in which a live clock no longer sleeps: sleeps end a tenth of a millisecond late, or more."""
 
 
 class Clock(Protocol):

@@ -4,7 +4,7 @@ import atexit
 import os
 import threading
 from collections.abc import Sequence
-from typing import Final, get_args
+from typing import Any, Final, get_args
 
 from ..errors import ControlError
 from ..events import PenAction
@@ -19,12 +19,14 @@ from .course import How, Then, checked_then
 from .desk import Desk
 from .pace import Pace
 from .place import Place, checked_place
-from .playable import Drawable, Playable, stage_of
+from .playable import AnyPlayer, Drawable, Playable, stage_of
 from .players import Player, Quant, is_among
+from .process import RemotePlayer, play_there
 from .tempo import Tempo
 
-_players: Final[dict[str, Player]] = {}
-_soloed: Final[set[Player]] = set()
+_players: Final[dict[str, AnyPlayer]] = {}
+_latest: Final[dict[str, Player]] = {}
+_soloed: Final[set[AnyPlayer]] = set()
 _changing = threading.RLock()
 
 DRAW_RATE: Final = 60.0
@@ -44,7 +46,8 @@ def play(
     quant: Quant = "stroke",
     lookahead: float = 0.1,
     place: str | Place = "live",
-) -> Player:
+    engine: str = "thread",
+) -> AnyPlayer:
     """Plays a stream in the background and returns at once.
 
     Args:
@@ -69,11 +72,16 @@ def play(
         place: ``live``: the pen starts in the middle of the stage; ``fit``: each drawing is made as a whole and fills
             the stage; ``ls.grid(3, 2)``: the cells of a grid, one after the other.
 
+        engine: ``thread``, of this process; or ``process``: stream, clock and outputs are copied into one of their own,
+            which a busy prompt does not hold up. Starting that takes a second or two, once.
+
     Raises:
-        ControlError: something out of range, or nowhere to play to.
+        ControlError: something out of range, or nowhere to play to; or what cannot go into another process.
         OutputError: an output that cannot be opened.
     """
     stage_of(stream)
+    if engine not in {"thread", "process"}:
+        raise ControlError(f"engine {engine!r:.40}: expected 'thread' or 'process'")
     how, pattern = _how(stream, rate, beat, pace, then, lookahead, place)
     if quant not in get_args(Quant):
         raise ControlError(f"quant={quant!r:.40}: expected {', '.join(map(repr, get_args(Quant)))}")
@@ -85,6 +93,20 @@ def play(
             taken = (f"{stream.name}-{i}" for i in range(2, len(running) + 3))
             name = stream.name if stream.name not in running else next(n for n in taken if n not in running)
         before = running.get(name)
+        if engine == "process":
+            asked: dict[str, Any] = {
+                "rate": rate,
+                "beat": beat,
+                "pace": pace,
+                "name": name,
+                "then": then,
+                "quant": quant,
+            }
+            asked |= {"lookahead": lookahead, "place": place}
+            return _play_there(stream, to, clock, before, asked)
+        if before is not None and not isinstance(before, Player):
+            before.stop()
+            to, before = to or before.to, None
         outputs = before.to if to is None and before is not None else free_outputs(to or (), before)
         beats = (
             conductor.tempo if clock is None else Tempo(conductor.bpm, at=clock.now())
@@ -92,9 +114,27 @@ def play(
         player = Player(stream, outputs, how, name, clock or LiveClock(), beats)
         if pattern is not None:
             player.rate = pattern
-        _players[name] = player.start(before, quant)
+        _players[name] = _latest[name] = player.start(before, quant)
         _heed_solos()
         return player
+
+
+def _play_there(
+    stream: Playable, to: Sequence[Output] | Output | None, clock: Clock | None, before: AnyPlayer | None,
+    asked: dict[str, Any],
+) -> RemotePlayer:  # fmt: skip
+    """``play`` in the other process, under the lock."""
+    if clock is not None:
+        raise ControlError("clock and engine='process': expected one of them, as that process has a clock of its own")
+    if isinstance(before, Player):
+        before.stop()
+        to = to or before.to
+    kept = to is None and before is not None
+    outputs = before.to if kept and before is not None else free_outputs(to or (), before)
+    player = play_there(stream, outputs, asked, keep=kept)
+    _players[player.name] = player
+    _heed_solos()
+    return player
 
 
 def _how(
@@ -120,7 +160,7 @@ def _how(
     return How(pace, checked_then(then, stream), lookahead, checked_place(place)), pattern
 
 
-def free_outputs(to: Sequence[Output] | Output, own: Player | None) -> tuple[Output, ...]:
+def free_outputs(to: Sequence[Output] | Output, own: AnyPlayer | None) -> tuple[Output, ...]:
     """The outputs, each once; of none but the player ``own``.
 
     Raises:
@@ -152,12 +192,17 @@ def _outputs(to: Sequence[Output] | Output) -> tuple[Output, ...]:
     return outputs
 
 
-def players() -> dict[str, Player]:
+def players() -> dict[str, AnyPlayer]:
     """The players that play now, by name."""
     with _changing:
         for name in [name for name, player in _players.items() if not player.playing]:
             del _players[name]
         return dict(_players)
+
+
+def known(name: str) -> Player | None:
+    """The latest player of this process with that name, also where it has stopped."""
+    return _latest.get(name)
 
 
 def hush() -> None:
@@ -181,7 +226,7 @@ def panic() -> None:
         player.stop()
 
 
-def solo(player: Player, *, on: bool) -> None:
+def solo(player: AnyPlayer, *, on: bool) -> None:
     """``Player.solo`` and ``unsolo``."""
     with _changing:
         (_soloed.add if on else _soloed.discard)(player)
@@ -247,6 +292,7 @@ def _forget() -> None:
     _changing = threading.RLock()
     _players.clear()
     _soloed.clear()
+    _latest.clear()
 
 
 atexit.register(hush)

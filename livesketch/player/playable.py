@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from ..errors import ControlError
 from ..events import Event
-from ..outputs.base import Stage
+from ..outputs.base import Output, Stage
 from ..streams.drawing import Drawing
 
 
@@ -63,6 +63,48 @@ class Stats:
     output_errors: int
     reconnects: int
     """How often ports of outputs came back."""
+
+
+class AnyPlayer(Protocol):
+    """What a player can do, whichever process it plays in; ``Player`` says what each thing does."""
+
+    name: str
+
+    @property
+    def stream(self) -> Any: ...  # noqa: D102
+    @property
+    def to(self) -> tuple[Output, ...]: ...  # noqa: D102
+    @property
+    def rate(self) -> Any: ...  # noqa: D102
+    @rate.setter
+    def rate(self, value: Any) -> None: ...
+    @property
+    def pace(self) -> Any: ...  # noqa: D102
+    @pace.setter
+    def pace(self, value: Any) -> None: ...
+    @property
+    def playing(self) -> bool: ...  # noqa: D102
+    @property
+    def paused(self) -> bool: ...  # noqa: D102
+    @property
+    def muted(self) -> bool: ...  # noqa: D102
+    @property
+    def error(self) -> BaseException | None: ...  # noqa: D102
+    def pause(self) -> Any: ...  # noqa: D102
+    def resume(self) -> Any: ...  # noqa: D102
+    def mute(self) -> Any: ...  # noqa: D102
+    def unmute(self) -> Any: ...  # noqa: D102
+    def solo(self) -> Any: ...  # noqa: D102
+    def unsolo(self) -> Any: ...  # noqa: D102
+    def silence(self, *, on: bool) -> None: ...  # noqa: D102
+    def stats(self) -> Stats: ...  # noqa: D102
+    def troubles(self) -> list[str]: ...  # noqa: D102
+    def fault(self) -> BaseException | None: ...  # noqa: D102
+    def wait(self, timeout: float | None = None) -> bool: ...  # noqa: D102
+    def ask_to_stop(self, *, panic: bool = False) -> None: ...  # noqa: D102
+    def stop(self) -> None: ...  # noqa: D102
+    def __enter__(self) -> Any: ...
+    def __exit__(self, *how: object) -> None: ...
 
 
 def stage_of(stream: Playable) -> Stage:

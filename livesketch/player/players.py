@@ -4,7 +4,6 @@ import logging
 import math
 import threading
 from collections.abc import Callable, Iterable, Sequence, Sized
-from types import TracebackType
 from typing import Final, Literal, Self, TypeAlias
 
 from ..errors import ControlError
@@ -89,9 +88,7 @@ class Player:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, err: BaseException | None, where: TracebackType | None
-    ) -> None:
+    def __exit__(self, *how: object) -> None:
         self.stop()
 
     @property

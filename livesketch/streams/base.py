@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Final, Generic, NoReturn, SupportsIndex, TypeVar
 
 from .. import backends
+from ..errors import ControlError
 from ..models.checkpoint import Checkpoint, TextCheckpoint
 
 _LOG: Final = logging.getLogger("livesketch")
@@ -25,9 +26,12 @@ class Base(Generic[ModelT]):
     CONTROLS: ClassVar[tuple[str, ...]] = ()
     """What a performer can set, by name, but for what follows from others."""
 
+    stand_at: Callable[[Any], None]
+    """Takes up what ``standing`` gave, of this or the same stream in another process; under the lock."""
+
     __slots__ = (
-        "__weakref__", "_ahead", "_backend", "_beat", "_checkpoint", "_failed", "_following", "_lock", "_notes",
-        "_seed", "_taken", "_voices", "name",
+        "__weakref__", "_ahead", "_backend", "_beat", "_checkpoint", "_failed", "_following", "_lent", "_lock",
+        "_notes", "_seed", "_taken", "_voices", "name",
     )  # fmt: skip
 
     def __init__(self, checkpoint: ModelT, name: str, seed: int, backend: str, voices: range) -> None:
@@ -41,6 +45,7 @@ class Base(Generic[ModelT]):
         self._following: dict[str, Following] = {}
         self._failed: set[str] = set()
         self._notes: list[tuple[str, Any]] | None = None
+        self._lent: Any = None
 
     def __reduce_ex__(self, protocol: SupportsIndex, /) -> NoReturn:
         raise TypeError(
@@ -54,9 +59,34 @@ class Base(Generic[ModelT]):
         return self._lock
 
     def taken_back(self) -> None:
-        """Before something changes, under the lock: what a player made ahead of time and has not played is undone."""
+        """Before something changes, under the lock: what a player made ahead of time and has not played is undone.
+
+        Raises:
+            ControlError: it plays in another process.
+        """
+        if self._lent is not None:
+            raise ControlError(
+                f"{self.name!r} plays in another process; there its player's .stream can do that, or stop the player"
+            )
         if self._ahead is not None:
             self._ahead()
+
+    def lend(self, remote: Any) -> None:
+        """It plays in another process, where ``remote`` is it: controls that are set go there."""
+        with self._lock:
+            self._lent = remote
+
+    @property
+    def lent(self) -> Any:
+        """What it is in the other process where it plays; None where it plays in none."""
+        return self._lent
+
+    def come_back(self, place: Any) -> None:
+        """It plays there no longer; ``place``: where it was heard last, None where nobody knows."""
+        with self._lock:
+            self._lent = None
+            if place is not None:
+                self.stand_at(place)
 
     def beat(self) -> float:
         """The beat of the next step: its player's, or one for each 30 steps where none plays it."""

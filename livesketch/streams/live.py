@@ -17,6 +17,9 @@ def live(setter: Callable[[Any, ValueT], None]) -> Callable[[Any, ValueT | Patte
 
     @functools.wraps(setter)
     def set_live(stream: Any, value: Any) -> None:
+        if stream.lent is not None:
+            setattr(stream.lent, setter.__name__, value)
+            return
         with stream.lock:
             stream.taken_back()
             setter(stream, value(stream.beat()) if callable(value) else value)

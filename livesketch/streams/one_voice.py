@@ -224,6 +224,14 @@ class OneVoice(Generic[EventT]):
             self._taken -= 1
         self._stand(snapshot.standing)
 
+    def standing(self) -> StreamSnapshot:
+        """``snapshot``, for ``stand_at``, also in another process."""
+        return self.snapshot()
+
+    def stand_at(self, place: StreamSnapshot) -> None:
+        """Takes up what ``standing`` gave."""
+        self._put(place)
+
     def fork(self, *, seed: int | None = None, voice: int | None = None) -> Self:
         """A second stream that goes on from here by itself, with the controls of now.
 

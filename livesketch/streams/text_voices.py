@@ -106,6 +106,19 @@ class TextVoices(TextModelStream, ManyVoices[TokenRow]):
     def label(self, label: Label | Sequence[Label]) -> None:
         self._mixes = label_mixes(self._checkpoint, label, len(self))
 
+    def standing(self) -> tuple[Any, ...]:
+        """Everything that decides what comes next, but for live controls: for ``stand_at``, also in another process."""
+        with self._lock:
+            self._prepare()
+            return self._mixes, self._batch.snapshot(), self._batch.actions.copy(), [ids[:] for ids in self._ids]
+
+    def stand_at(self, place: tuple[Any, ...]) -> None:
+        """Takes up what ``standing`` gave."""
+        with self._lock:
+            self._mixes, snapshot, self._batch.actions[:], self._ids = place
+            self._batch.restore(snapshot)
+            self._conditioned, self._held = [None] * len(self), [False] * len(self)  # what it knew was of another place
+
     def _row(self) -> TokenRow:
         if self._batch.steps == self._taken:  # else Ctrl-C came between a step and its delivery: it is still due
             self._prepare()

@@ -1,5 +1,6 @@
 """Many voices of one model, stepped together by one backend call."""
 
+import math
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Unpack
@@ -121,6 +122,19 @@ class SketchVoices(ModelStream, ManyVoices[Actions]):
     @live
     def z(self, z: ArrayLike | None) -> None:
         self._want(z=given_z(self._checkpoint, z, len(self), each=True))
+
+    def standing(self) -> tuple[Any, ...]:
+        """Everything that decides what comes next, but for live controls: for ``stand_at``, also in another process."""
+        with self._lock:
+            self._prepare()
+            return self._wanted, self._batch.snapshot(), self._batch.actions.copy()
+
+    def stand_at(self, place: tuple[Any, ...]) -> None:
+        """Takes up what ``standing`` gave."""
+        with self._lock:
+            self._wanted, snapshot, self._batch.actions[:] = place
+            self._batch.restore(snapshot)
+            self._conditioned, self._vectors[:] = None, math.nan  # what it knew was of another place
 
     def _row(self) -> Actions:
         records = self._records().copy()

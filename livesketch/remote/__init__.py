@@ -1,0 +1,1 @@
+"""Others take hold of what plays: OSC messages as controls."""

@@ -1,0 +1,90 @@
+"""Streams on their way to another process: what makes the same stream there, at the same place.
+
+What is packed goes from one process of a performer's to another of the same performer's, through their own pipe, as
+pickle; nothing of it is ever read from a file or a network.
+"""
+
+import pickle
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import ControlError
+from .sketch import SketchStream
+from .text import TextStream
+from .text_voices import TextVoices
+from .voices import SketchVoices
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A stream, taken apart."""
+
+    kind: type[Any]
+    arguments: tuple[Any, ...]
+    name: str
+    place: Any
+    """Its snapshot."""
+    rule: Any
+    """Of a text stream what it is held to."""
+    following: dict[str, Any]
+    """Controls that follow a function of the beat."""
+
+
+def pack(stream: Any) -> bytes:
+    """A stream, or anything else that can be played and pickled, as bytes.
+
+    Raises:
+        ControlError: something of it cannot go, as a function that was written at the prompt.
+    """
+    with getattr(stream, "lock", _Free()):
+        thing = _packed(stream) if isinstance(stream, SketchStream | TextStream | SketchVoices | TextVoices) else stream
+        try:
+            return pickle.dumps(thing)
+        except (pickle.PicklingError, TypeError, AttributeError) as err:
+            raise ControlError(
+                f"{stream!r:.80} cannot go to another process ({err}); expected no functions of your own in it: use "
+                "ls.lfo, ls.ramp, ls.noise and ls.seq, rules of livesketch.forms, or engine='thread'"
+            ) from err
+
+
+def unpack(data: bytes) -> Any:
+    """The stream that was packed."""
+    thing = pickle.loads(data)  # noqa: S301 - from our own process, through our own pipe
+    return _unpacked(thing) if isinstance(thing, Packed) else thing
+
+
+def _packed(stream: Any) -> Packed:
+    model, seed, backend = stream.checkpoint, stream.seed, stream.backend
+    controls = stream._settings if isinstance(stream, TextStream | TextVoices) else stream._controls  # noqa: SLF001
+    rule = getattr(stream, "_rule", None)
+    one = isinstance(stream, SketchStream | TextStream)
+    arguments = (
+        (model, None, controls, seed, backend, stream.voice)
+        if one
+        else (model, None, len(stream), controls, seed, backend)
+    )
+    following = {name: pattern for name, (_, pattern) in stream._following.items()}  # noqa: SLF001
+    return Packed(
+        type(stream), arguments, stream.name, stream.standing(), None if rule is None else rule.asked, following
+    )
+
+
+def _unpacked(packed: Packed) -> Any:
+    stream = packed.kind(*packed.arguments)
+    stream.name = packed.name
+    if packed.rule is not None:
+        stream.constrain(packed.rule)
+    stream.stand_at(packed.place)
+    for name, pattern in packed.following.items():
+        setattr(stream, name, pattern)
+    return stream
+
+
+class _Free:
+    """No lock."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        pass

@@ -1,0 +1,224 @@
+"""``engine="process"``: the same performance in a process of its own, whatever the prompt's process does."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_models import small_checkpoint
+from test_latent import KINDS
+
+import livesketch as ls
+from livesketch.data.json_lines import json_lines
+from livesketch.models.checkpoint import save_checkpoint
+from livesketch.player.process import engine
+from livesketch.streams.packing import pack, unpack
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    path = tmp_path_factory.mktemp("models") / "small.safetensors"
+    save_checkpoint(small_checkpoint(hidden=24, name="small", **KINDS["both"]), path)
+    return f"{path}#cat"
+
+
+@pytest.fixture(autouse=True)
+def silence():
+    yield
+    ls.hush()
+    assert not ls.players()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ended():
+    yield
+    engine.close()
+
+
+def pens(path):
+    return [row for _, row in json_lines(path) if isinstance(row, dict) and row.get("event") == "pen"]
+
+
+def wait_for(condition, seconds=20.0):
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit, "waited too long"
+        time.sleep(0.01)
+
+
+def play(stream, to=None, **how):
+    return ls.play(stream, to, engine="process", **how)
+
+
+# Bad input
+
+
+def test_what_cannot_go_is_refused_and_nothing_plays(model, tmp_path):
+    stream = ls.sketch(model, seed=1)
+    stream.temperature = lambda beat: 0.5
+    with pytest.raises(ls.ControlError, match="cannot go to another process"):
+        play(stream, ls.trace(tmp_path / "a.jsonl"))
+    stream.temperature = 0.5
+    with pytest.raises(ls.ControlError, match="clock"):
+        play(stream, ls.trace(tmp_path / "a.jsonl"), clock=ls.OfflineClock())
+    with pytest.raises(ls.ControlError, match="engine"):
+        ls.play(stream, ls.trace(tmp_path / "a.jsonl"), engine="moon")
+    with pytest.raises(ls.ControlError, match="steps per second"):
+        play(stream, ls.trace(tmp_path / "a.jsonl"), rate=-1)
+    with pytest.raises(ls.OutputError):
+        play(stream, ls.trace(tmp_path / "a.jsonl"), name="x" * 10, rate=1e-3, quant="step").to = ()
+    assert stream.take(3)
+
+
+# Packing
+
+
+@pytest.mark.parametrize("steps", [0, 7, 60])
+@pytest.mark.parametrize("kind", ["sketch", "voices", "text", "choir"])
+def test_a_stream_that_was_packed_goes_on_as_it_would_have(model, kind, steps):
+    def made():
+        if kind == "sketch":
+            stream = ls.sketch(model, seed=3, temperature=0.9, voice=2)
+            stream.z = np.ones(len(stream.z))
+        elif kind == "voices":
+            stream = ls.voices(model, 3, seed=3, temperature=0.9)
+            stream.label = ["cat", "pig", "cat"]
+        elif kind == "text":
+            stream = ls.text("wuyan", seed=3, form="五绝", top_k=50)
+            stream.first_line("山为斜好几")
+        else:
+            stream = ls.voices("wuyan", 2, seed=3, temperature=0.7)
+        for _ in range(steps):
+            stream.events()
+        return stream
+
+    one, other = made(), unpack(pack(made()))
+    for _ in range(40):
+        assert [*one.events()] == [*other.events()]
+
+
+# Playing
+
+
+def test_it_plays_the_same_and_comes_back_where_it_was_heard(model, tmp_path):
+    stream = ls.sketch(model, seed=3)
+    stream.take(4)
+    player = play(stream, ls.trace(tmp_path / "a.jsonl"), rate=400)
+    wait_for(lambda: player.stats().steps > 40)
+    assert player.playing
+    assert ls.players() == {"cat": player}
+    player.stop()
+    player.stop()
+    rows = pens(tmp_path / "a.jsonl")
+    plain = ls.sketch(model, seed=3)
+    plain.take(4)
+    wanted = plain.take(len(rows))
+    assert [(row["drawing"], row["step"], row["x"]) for row in rows] == [(a.drawing, a.step, a.x) for a in wanted]
+    assert stream.take(20) == plain.take(20)
+
+
+def test_controls_of_the_stream_and_of_the_player_go_there(model, tmp_path):
+    stream = ls.sketch(model, seed=3)
+    player = play(stream, ls.trace(tmp_path / "a.jsonl"), rate=200, lookahead=0.5)
+    wait_for(lambda: player.stats().steps > 5)
+    stream.temperature = 0.11
+    stream.label = "pig"
+    player.stream.z = np.zeros(len(KINDS) and stream.checkpoint.z_size)
+    player.stream.feed([[[0, 0], [10, 10]]])
+    assert player.stream.temperature == 0.11
+    assert player.stream.label == "pig"
+    player.stream.temperature = ls.lfo(0.2, 0.4)
+    with pytest.raises(ls.ControlError, match="0"):
+        stream.temperature = -3
+    with pytest.raises(ls.ControlError, match="another process"):
+        stream.take(1)
+    with pytest.raises(ls.ControlError, match="no control"):
+        player.stream.colour = "red"
+    player.rate = 300
+    player.pace = ls.pace.speed(3)
+    assert player.rate is None
+    assert player.pause().paused
+    assert not player.resume().paused
+    assert player.mute().muted
+    player.unmute()
+    steps = player.stats().steps
+    wait_for(lambda: player.stats().steps > steps + 10)
+    assert "process" in repr(player)
+    player.stop()
+    found = {row["control"] for _, row in json_lines(tmp_path / "a.jsonl") if row.get("event") == "control"}
+    assert {"temperature", "label", "z"} <= found
+    assert any(row["source"] == "human" for row in pens(tmp_path / "a.jsonl"))
+
+
+def test_a_swap_happens_there_and_between_engines(model, tmp_path):
+    play(ls.sketch(model, seed=1), ls.trace(tmp_path / "a.jsonl"), rate=400, name="cat")
+    player = play(ls.sketch(model, seed=2), name="cat", rate=400)
+    wait_for(lambda: player.stats().steps > 20)
+    recorder = ls.Recorder()
+    here = ls.play(ls.sketch(model, seed=3), recorder, name="cat", rate=400)
+    wait_for(lambda: here.stats().steps > 5)
+    assert list(ls.players()) == ["cat"]
+    there = play(ls.sketch(model, seed=4), ls.trace(tmp_path / "b.jsonl"), name="cat", rate=400)
+    wait_for(lambda: there.stats().steps > 5)
+    assert not here.playing
+    ls.hush()
+    assert not ls.players()
+    kinds = [row.get("kind") for _, row in json_lines(tmp_path / "a.jsonl") if isinstance(row, dict)]
+    assert next(kind for kind in kinds if kind in ("swap", "hush")) == "swap"
+
+
+def test_a_mistake_there_is_told_here(model, tmp_path):
+    player = play(ls.sketch(model, seed=1), ls.trace(tmp_path / "a.jsonl"), rate=100)
+    with pytest.raises(ls.ControlError, match="one of livesketch"):
+        player.pace = "fast"
+    with pytest.raises(ls.StrokesError):
+        player.stream.feed([])
+    with pytest.raises((ls.ControlError, AttributeError)):
+        player.stream.dance()
+    assert player.playing
+
+
+def test_it_goes_when_its_process_is_killed_and_the_next_play_starts_another(model, tmp_path):
+    stream = ls.sketch(model, seed=1)
+    player = play(stream, ls.trace(tmp_path / "a.jsonl"), rate=100)
+    os.kill(engine.pid, signal.SIGKILL)
+    wait_for(lambda: not engine.alive)
+    assert not player.playing
+    assert not ls.players()
+    player.stop()
+    assert stream.take(2)
+    again = play(stream, ls.trace(tmp_path / "b.jsonl"), rate=100)
+    wait_for(lambda: again.stats().steps > 3)
+
+
+PROGRAM = """
+import sys, time, livesketch as ls
+stream = ls.sketch(sys.argv[1], seed=3)
+player = ls.play(stream, ls.trace(sys.argv[2]), rate=300, engine="process")
+from livesketch.player.process import engine
+print(engine.pid, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_where_the_prompt_dies_the_pen_is_lifted_and_the_process_gone_within_a_second(model, tmp_path, number):
+    path = tmp_path / "a.jsonl"
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, model, str(path)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    pid = int(parent.stdout.readline())
+    wait_for(lambda: path.exists() and len(pens(path)) > 20)
+    parent.send_signal(number)
+    killed = time.monotonic()
+    parent.wait(10)
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < killed + 5:
+        time.sleep(0.01)
+    assert time.monotonic() - killed < 2.5  # a second on a machine that is not busy with tests
+    last = [row for _, row in json_lines(path) if isinstance(row, dict)][-1]
+    assert last["kind"] == "hush"
+    parent.stdout.close()
