@@ -36,7 +36,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "patterns": GROUND | {"sampling"},
     "outputs": EVENTS | STROKES | {"paper"},
     "inputs": EVENTS | {"controls"},
-    "streams": EVENTS | STROKES | SAMPLING | {"paper", "controls", "patterns", "latents", "forms", "models", "backends"},
+    "streams": EVENTS
+    | STROKES
+    | SAMPLING
+    | {"paper", "controls", "patterns", "latents", "forms", "models", "backends"},
     "handwriting": EVENTS | STROKES | {"sampling", "streams"},
     "training": EVENTS | STROKES | {"paper", "sampling", "token_sampling", "controls", "data", "models", "streams"},
     "player": EVENTS | STROKES | {"sampling", "patterns", "controls", "data", "models", "streams", "outputs", "inputs"},
@@ -46,7 +49,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__main__": {"*"},
 }
 ORDER = ["errors", "values", "files", "events", "rows", "cues", "strokes", "stroke_files", "paper", "sampling"]
-ORDER += ["token_sampling", "patterns", "controls", "latents", "forms", "data", "models", "backends", "outputs", "inputs"]
+ORDER += [
+    "token_sampling",
+    "patterns",
+    "controls",
+    "latents",
+    "forms",
+    "data",
+    "models",
+    "backends",
+    "outputs",
+    "inputs",
+]
 ORDER += ["streams", "handwriting", "training", "player", "remote"]
 
 

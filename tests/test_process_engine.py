@@ -35,6 +35,7 @@ def silence():
 
 @pytest.fixture(scope="module", autouse=True)
 def ended():
+    engine.ask("playing")  # so that it is there before the first test
     yield
     engine.close()
 
@@ -69,9 +70,28 @@ def test_what_cannot_go_is_refused_and_nothing_plays(model, tmp_path):
         ls.play(stream, ls.trace(tmp_path / "a.jsonl"), engine="moon")
     with pytest.raises(ls.ControlError, match="steps per second"):
         play(stream, ls.trace(tmp_path / "a.jsonl"), rate=-1)
-    with pytest.raises(ls.OutputError):
-        play(stream, ls.trace(tmp_path / "a.jsonl"), name="x" * 10, rate=1e-3, quant="step").to = ()
+    assert not ls.players()
     assert stream.take(3)
+
+
+def test_outputs_come_and_go_there_too(model, tmp_path):
+    first, second = ls.trace(tmp_path / "a.jsonl"), ls.trace(tmp_path / "b.jsonl")
+    player = play(ls.sketch(model, seed=3), first, rate=400)
+    wait_for(lambda: player.stats().steps > 5)
+    for bad in ((), ("osc",)):
+        with pytest.raises(ls.ControlError):
+            player.to = bad
+    player.to = (first, second)
+    steps = player.stats().steps
+    wait_for(lambda: player.stats().steps > steps + 20)
+    player.to = second
+    assert player.to == (second,)
+    steps = player.stats().steps
+    wait_for(lambda: player.stats().steps > steps + 20)
+    player.stop()
+    one, two = pens(first.path), pens(second.path)
+    assert len(one) > 20
+    assert two[-1]["drawing"] * 1000 + two[-1]["step"] > one[-1]["drawing"] * 1000 + one[-1]["step"]
 
 
 # Packing
@@ -193,6 +213,7 @@ def test_it_goes_when_its_process_is_killed_and_the_next_play_starts_another(mod
     assert stream.take(2)
     again = play(stream, ls.trace(tmp_path / "b.jsonl"), rate=100)
     wait_for(lambda: again.stats().steps > 3)
+    engine.close()
 
 
 PROGRAM = """

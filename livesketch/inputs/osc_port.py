@@ -1,4 +1,4 @@
-"""A UDP port that is listened to: one thread hears and never waits, another does what was asked, in order."""
+"""A UDP port that is listened to: one thread hears and never waits, two others do what was asked, each in order."""
 
 import selectors
 import socket
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
 from ..errors import OutputError
-from .inbox import Inbox
+from .inbox import MOST, Inbox
 from .osc_read import Message, read
 
 Sender: TypeAlias = tuple[Any, ...]
@@ -26,38 +26,44 @@ _TURN: Final = 256
 """Datagrams that are read before looking whether to close."""
 _PAUSE: Final = 0.05
 """Seconds to wait where receiving itself fails."""
+_URGENT: Final = 64
+"""Urgent messages that may wait."""
 
 
 class OscPort:
-    """Hands each message to ``at_once``, in the thread that hears; where that says False, it queues for ``do``.
+    """Hands each message to ``do``, in a thread of its own: one after the other, the urgent ones in another thread.
 
-    ``count(kind, error)`` is told what went wrong: ``packet`` (not OSC), ``dropped`` (no room in the queue), and
-    whatever ``at_once`` and ``do`` raise, as ``asked``.
+    ``count(kind, error, sender)`` is told what went wrong: ``packet`` (not OSC), ``dropped`` (too many wait), and, as
+    ``asked``, whatever ``do`` raises.
     """
 
     def __init__(
         self,
         port: int,
         host: str,
-        at_once: Callable[[Message, Sender], bool],
+        urgent: Callable[[Message], bool],
         do: Callable[[Message, Sender], None],
         count: Callable[[str, Exception | SystemExit, Sender | None], None],
     ) -> None:
         self._udp = _bound(port, host)
         self.host, self.port = self._udp.getsockname()[:2]
-        self._at_once, self._do, self._count = at_once, do, count
-        self.inbox: Inbox[tuple[Message, Sender]] = Inbox()
+        self._is_urgent, self._do, self._count = urgent, do, count
+        self.inbox: Inbox[tuple[Message, Sender]] = Inbox(MOST)
+        self.urgent: Inbox[tuple[Message, Sender]] = Inbox(_URGENT)
         self.heard = 0
         """Messages."""
         self._closed = threading.Event()
         self._wake, self._waker = socket.socketpair()
-        self._reader = threading.Thread(target=self._hear, name=f"{THREADS}{self.port}", daemon=True)
-        self._doer = threading.Thread(target=self._work, name=f"{THREADS}{self.port}-do", daemon=True)
+        self._threads = [self._thread("", self._hear)]
+        self._threads += [self._thread("-do", self._work, self.inbox), self._thread("-urgent", self._work, self.urgent)]
+
+    def _thread(self, what: str, run: Callable[..., None], *of: Any) -> threading.Thread:
+        return threading.Thread(target=run, args=of, name=f"{THREADS}{self.port}{what}", daemon=True)
 
     def start(self) -> None:
         """Begins to hear."""
-        self._reader.start()
-        self._doer.start()
+        for thread in self._threads:
+            thread.start()
 
     @property
     def open(self) -> bool:
@@ -76,8 +82,9 @@ class OscPort:
         if not self._closed.is_set():
             self._closed.set()
             self.inbox.close()
+            self.urgent.close()
             self._waker.send(b"\0")
-        for thread in (self._reader, self._doer):
+        for thread in self._threads:
             if thread is not threading.current_thread() and thread.ident is not None:
                 thread.join(STOP_LIMIT)
 
@@ -123,23 +130,17 @@ class OscPort:
             return
         self.heard += len(messages)
         for message in messages:
-            if self._tried(self._at_once, message, sender):
-                continue
-            if not self.inbox.put((message, sender), message.size):
-                full = f"{message.address}: {len(self.inbox)} messages wait to be done; send fewer"
+            box = self.urgent if self._is_urgent(message) else self.inbox
+            if not box.put((message, sender), message.size):
+                full = f"{message.address}: {len(box)} messages wait to be done; send fewer"
                 self._count("dropped", OverflowError(full), sender)
 
-    def _work(self) -> None:
-        while (item := self.inbox.get()) is not None:
-            self._tried(self._do, *item)
-
-    def _tried(self, act: Callable[[Message, Sender], bool | None], message: Message, sender: Sender) -> bool:
-        """Whether ``act`` dealt with it, or failed: nothing that is sent ends a thread."""
-        try:
-            return bool(act(message, sender))
-        except (Exception, SystemExit) as err:  # noqa: BLE001 - whatever a stream of a person's raises
-            self._count("asked", err, sender)
-            return True
+    def _work(self, box: Inbox[tuple[Message, Sender]]) -> None:
+        while (item := box.get()) is not None:
+            try:
+                self._do(*item)
+            except (Exception, SystemExit) as err:  # noqa: BLE001 - whatever a stream of a person's raises
+                self._count("asked", err, item[1])
 
 
 def _bound(port: int, host: str) -> socket.socket:

@@ -11,14 +11,16 @@ from ..inputs.osc_read import Message
 from ..outputs.osc_wire import osc_name
 from ..player.conductor import clock
 from ..player.performance import players
-from ..player.players import Player
+from ..player.playable import AnyPlayer
 from . import arguments
 from .arguments import Args
-from .strokes import Pad, checked, feed, polyline
+from .strokes import Pad, can, checked, feed, polyline
 from .swap import swap
 
-_Act: TypeAlias = Callable[[Player, Args], None]
+_Act: TypeAlias = Callable[[AnyPlayer, Args], None]
 
+SILENCES: Final = frozenset({"/livesketch/hush", "/livesketch/panic"})
+"""What stops everything."""
 _PATTERN: Final = frozenset("*?[]{}")
 
 
@@ -53,20 +55,6 @@ class Board:
             self._acts[control] = partial(self._control, control, arguments.word)
         self._acts["top_k"] = partial(self._control, "top_k", arguments.natural)
 
-    def silence(self, message: Message) -> bool:
-        """Does what must not wait, ``hush`` and ``panic``, and returns at once; False: it was neither.
-
-        Raises:
-            ControlError: arguments that are no switch.
-        """
-        if message.address not in {"/livesketch/hush", "/livesketch/panic"}:
-            return False
-        if arguments.switch("hush and panic", message.args):
-            self.silences += 1
-            for player in players().values():  # they are asked, not waited for: each lifts the pen by itself
-                player.ask_to_stop(panic=message.address.endswith("panic"))
-        return True
-
     def do(self, message: Message) -> None:
         """Does what a message asks for.
 
@@ -83,11 +71,20 @@ class Board:
         if parts[2:] == ["bpm"]:
             clock.bpm = arguments.number("bpm", message.args)
             return
+        if message.address in SILENCES:
+            self._silence(message)
+            return
         act = self._found("/".join(parts[3:]))
         if act is None:
             raise UnknownAddressError(f"{message.address!r:.80}: nothing of that name; see docs/osc.md")
         for player in self._named(parts[2]):
             act(player, message.args)
+
+    def _silence(self, message: Message) -> None:
+        if arguments.switch(message.address, message.args):
+            self.silences += 1
+            for player in players().values():  # they are asked, not waited for: each lifts its pen by itself
+                player.ask_to_stop(panic=message.address.endswith("panic"))
 
     def _found(self, command: str) -> _Act | None:
         act = self._acts.get(command)
@@ -96,7 +93,7 @@ class Board:
             return lambda player, args: self._z_at(player, int(place), args)
         return act
 
-    def _named(self, part: str) -> list[Player]:
+    def _named(self, part: str) -> list[AnyPlayer]:
         """The players whose address this is: several where their names differ in what an address cannot hold."""
         wanted, running = part_of(part), players()
         found = [player for name, player in running.items() if wanted is not None and part_of(name) == wanted]
@@ -107,10 +104,10 @@ class Board:
             del self._pads[gone]
         return found
 
-    def _control(self, control: str, read: Callable[[str, Args], Any], player: Player, args: Args) -> None:
+    def _control(self, control: str, read: Callable[[str, Args], Any], player: AnyPlayer, args: Args) -> None:
         self._set(player, control, read(control, args))
 
-    def _set(self, player: Player, control: str, value: Any) -> None:
+    def _set(self, player: AnyPlayer, control: str, value: Any) -> None:
         """Sets a stream's control; the same again, as programs send that send every frame, takes nothing back."""
         stream: Any = player.stream
         if not hasattr(stream, control):
@@ -126,15 +123,15 @@ class Board:
             self._told.clear()
         self._told[key] = told
 
-    def _label(self, player: Player, args: Args) -> None:
+    def _label(self, player: AnyPlayer, args: Args) -> None:
         self._set(player, "label", arguments.label(args))
 
-    def _z(self, player: Player, args: Args) -> None:
+    def _z(self, player: AnyPlayer, args: Args) -> None:
         """Nothing at all: the model's own way again."""
         vector = arguments.numbers("z", args, 0, arguments.MOST_NUMBERS, "as many numbers as the model's latent has")
         self._set(player, "z", vector or None)
 
-    def _z_at(self, player: Player, place: int, args: Args) -> None:
+    def _z_at(self, player: AnyPlayer, place: int, args: Args) -> None:
         """One number of it, the others as they are."""
         stream: Any = player.stream
         value = arguments.number(f"z/{place}", args)
@@ -146,44 +143,44 @@ class Board:
             z[..., place] = value
             stream.z = z
 
-    def _swap(self, player: Player, args: Args) -> None:
+    def _swap(self, player: AnyPlayer, args: Args) -> None:
         seed = arguments.count("seed", args[1:], 0, 2**53) if len(args) > 1 else None
         model, before = arguments.word("swap", args[:1]), self.silences
         swap(player, model, seed, files=self._files, stopped=lambda: self.silences != before)
 
-    def _feed(self, player: Player, args: Args) -> None:
+    def _feed(self, player: AnyPlayer, args: Args) -> None:
         """A stroke at once; for what writes, a text."""
         stream: Any = player.stream
-        if callable(getattr(stream, "prompt", None)):
+        if can(stream, "prompt"):
             stream.feed(arguments.word("feed", args))
             return
         checked(stream, player.name)
         wanted = "the points of a stroke, x y x y ..."
         feed(stream, [polyline(arguments.numbers("feed", args, 2, arguments.MOST_NUMBERS, wanted))])
 
-    def _pad(self, player: Player) -> Pad:
+    def _pad(self, player: AnyPlayer) -> Pad:
         checked(player.stream, player.name)
         return self._pads.setdefault(player.name, Pad())
 
-    def _feed_begin(self, player: Player, args: Args) -> None:
+    def _feed_begin(self, player: AnyPlayer, args: Args) -> None:
         pad, place = self._pad(player), arguments.numbers("feed/begin", args, 0, 2, "nothing, or x and y")
         pad.begin()
         pad.add(place)
 
-    def _feed_point(self, player: Player, args: Args) -> None:
+    def _feed_point(self, player: AnyPlayer, args: Args) -> None:
         wanted = "x and y, or several points, x y x y ..."
         self._pad(player).add(arguments.numbers("feed/point", args, 2, arguments.MOST_NUMBERS, wanted))
 
-    def _feed_end(self, player: Player, args: Args) -> None:
+    def _feed_end(self, player: AnyPlayer, args: Args) -> None:
         pad, place = self._pad(player), arguments.numbers("feed/end", args, 0, 2, "nothing, or x and y")
         pad.add(place)
         pad.end()
 
-    def _feed_commit(self, player: Player, args: Args) -> None:
+    def _feed_commit(self, player: AnyPlayer, args: Args) -> None:
         if arguments.switch("feed/commit", args):
             feed(checked(player.stream, player.name), self._pad(player).take())
 
-    def _feed_clear(self, player: Player, args: Args) -> None:
+    def _feed_clear(self, player: AnyPlayer, args: Args) -> None:
         if arguments.switch("feed/clear", args):
             self._pad(player).take()
 
@@ -197,64 +194,63 @@ def part_of(name: str) -> str | None:
         return None
 
 
-def _rate(player: Player, args: Args) -> None:
+def _rate(player: AnyPlayer, args: Args) -> None:
     player.rate = arguments.number("rate", args)
 
 
-def _pause(player: Player, args: Args) -> None:
+def _pause(player: AnyPlayer, args: Args) -> None:
     if arguments.switch("pause", args):
         player.pause()
 
 
-def _resume(player: Player, args: Args) -> None:
+def _resume(player: AnyPlayer, args: Args) -> None:
     if arguments.switch("resume", args):
         player.resume()
 
 
-def _stop(player: Player, args: Args) -> None:
+def _stop(player: AnyPlayer, args: Args) -> None:
     if arguments.switch("stop", args):
         player.ask_to_stop()
 
 
-def _mute(player: Player, args: Args) -> None:
+def _mute(player: AnyPlayer, args: Args) -> None:
     (player.mute if arguments.switch("mute", args) else player.unmute)()
 
 
-def _solo(player: Player, args: Args) -> None:
+def _solo(player: AnyPlayer, args: Args) -> None:
     (player.solo if arguments.switch("solo", args) else player.unsolo)()
 
 
-def _restart(player: Player, args: Args) -> None:
+def _restart(player: AnyPlayer, args: Args) -> None:
     if arguments.switch("restart", args):
         _method(player, "restart")()
 
 
-def _rewind(player: Player, args: Args) -> None:
+def _rewind(player: AnyPlayer, args: Args) -> None:
     _method(player, "rewind")(arguments.count("rewind", args or (1,), 1, 10**6))
 
 
-def _prompt(player: Player, args: Args) -> None:
+def _prompt(player: AnyPlayer, args: Args) -> None:
     _method(player, "prompt")(arguments.word("prompt", args))
 
 
-def _first_line(player: Player, args: Args) -> None:
+def _first_line(player: AnyPlayer, args: Args) -> None:
     _method(player, "first_line")(arguments.word("first_line", args))
 
 
-def _acrostic(player: Player, args: Args) -> None:
+def _acrostic(player: AnyPlayer, args: Args) -> None:
     _method(player, "acrostic")(arguments.word("acrostic", args))
 
 
-def _method(player: Player, name: str) -> Callable[..., Any]:
+def _method(player: AnyPlayer, name: str) -> Callable[..., Any]:
     """What the stream can do.
 
     Raises:
         ControlError: it cannot.
     """
-    found = getattr(player.stream, name, None)
-    if not callable(found):
+    if not can(player.stream, name):
         raise ControlError(f"{name}: {player.name!r:.40} has none, it is {player.stream!r:.80}")
-    method: Callable[..., Any] = found
+    method: Callable[..., Any] = getattr(player.stream, name)
     return method
 
 

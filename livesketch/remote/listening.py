@@ -13,10 +13,10 @@ from ..inputs.osc_port import OscPort, Sender
 from ..inputs.osc_read import Message
 from ..outputs.osc_wire import INT_MAX, MAX_DATAGRAM, osc_message
 from ..player.performance import players
-from ..player.players import Player
+from ..player.playable import AnyPlayer
 from ..values import whole
 from .arguments import count
-from .board import Board, kind_of, part_of
+from .board import SILENCES, Board, kind_of, part_of
 
 KINDS: Final = ("packet", "address", "player", "value", "failed")
 """What can be wrong: no OSC; nothing at that address; nothing plays under that name; an argument; anything else."""
@@ -24,8 +24,10 @@ KINDS: Final = ("packet", "address", "player", "value", "failed")
 ANSWERS: Final = 50
 """Most datagrams that are sent back in a second: whoever forges a sender makes no flood of it."""
 
+_PING: Final = "/livesketch/ping"
+_PINGS: Final = 16
 _OURS: Final = frozenset({"/livesketch/pong", "/livesketch/error"})
-"""What is never answered, so that two listeners do not talk to each other."""
+"""What livesketch itself says: never answered, so that two listeners do not talk to each other."""
 
 _HEAD: Final = 32
 """Bytes of a pong without players: address, type tags, their number; padding."""
@@ -52,7 +54,7 @@ class Listener:
         self.last_error = ""
         self._second, self._answered = 0, 0
         self._counting = threading.Lock()
-        self._port = OscPort(port, host, self._take, self._do, self._count)
+        self._port = OscPort(port, host, self._urgent, self._do, self._count)
 
     def __repr__(self) -> str:
         state = "listening" if self.listening else "stopped, listened"
@@ -115,26 +117,25 @@ class Listener:
         """In a forked child: its sockets are closed."""
         self._port.abandon()
 
-    def _take(self, message: Message, sender: Sender) -> bool:
-        """What does not wait for its turn."""
-        if message.address == "/livesketch/ping":
-            self._pong(message, sender)
-        elif self._board.silence(message):
-            self.cancelled += self._port.inbox.clear()
-        else:
-            return False
-        self.done += 1
-        return True
+    def _urgent(self, message: Message) -> bool:
+        """What does not wait for its turn; of pings only so many that the others find room."""
+        if message.address in SILENCES:
+            return True
+        return message.address == _PING and len(self._port.urgent) < _PINGS
 
-    def _do(self, message: Message, sender: Sender) -> None:  # noqa: ARG002 - the port's signature
-        try:
+    def _do(self, message: Message, sender: Sender) -> None:
+        if message.address == _PING:
+            self._pong(message, sender)
+        elif message.address in _OURS:  # never answered
+            self._note("address", f"{message.address}: expected what livesketch understands; see docs/osc.md")
+            return
+        else:
+            before = self._board.silences
             self._board.do(message)
-        except Exception as err:
-            if message.address in _OURS:
-                self._note(kind_of(err), f"{message.address}: {err}")
-                return
-            raise
-        self.done += 1
+            if message.address in SILENCES and self._board.silences != before:
+                self.cancelled += self._port.inbox.clear()
+        with self._counting:
+            self.done += 1
 
     def _count(self, kind: str, err: BaseException, sender: Sender | None) -> None:
         if kind == "dropped":
@@ -149,7 +150,7 @@ class Listener:
             self._reply(osc_message("/livesketch/error", "s", self.last_error).dgram, sender, self._answer)
 
     def _note(self, kind: str, said: str) -> None:
-        with self._counting:  # two threads count
+        with self._counting:  # several threads count
             self._kinds[kind] += 1
             self.last_error = _plain(said)
 
@@ -158,7 +159,7 @@ class Listener:
         types, running, left = "i", list(players().values()), MAX_DATAGRAM - _HEAD
         values: list[str | int] = []
         for player in running:
-            more = (part_of(player.name) or "", _state(player), player.steps & INT_MAX)
+            more = (part_of(player.name) or "", _state(player), player.stats().steps & INT_MAX)
             left -= len(more[0]) + len(more[1]) + _EACH
             if left < 0:
                 break
@@ -168,15 +169,15 @@ class Listener:
     def _reply(self, packet: bytes, sender: Sender, port: int) -> None:
         """Sends to a port of the sender's machine, 0: the one it sent from; so many a second."""
         second = int(time.monotonic())
-        if second != self._second:
-            self._second, self._answered = second, 0
-        self._answered += 1
-        if self._answered <= ANSWERS:
+        with self._counting:
+            self._answered = self._answered + 1 if second == self._second else 1
+            self._second, allowed = second, self._answered <= ANSWERS
+        if allowed:
             with contextlib.suppress(OSError, OverflowError):  # whoever asked is away
                 self._port.send(packet, (sender[0], port or sender[1], *sender[2:]))
 
 
-def _state(player: Player) -> str:
+def _state(player: AnyPlayer) -> str:
     return "paused" if player.paused else "muted" if player.muted else "playing"
 
 

@@ -125,9 +125,17 @@ def checked(stream: Any, name: str) -> Any:
     Raises:
         ControlError: they cannot.
     """
-    if not callable(getattr(stream, "feed", None)) or not callable(getattr(stream, "encode", None)):
+    if not can(stream, "feed") or not can(stream, "encode"):
         raise ControlError(f"strokes for {name!r:.40}, which is {stream!r:.80}: expected one voice that draws")
     return stream
+
+
+def can(stream: Any, method: str) -> bool:
+    """Whether a stream has a method; one that plays in another process says by a ControlError that it has not."""
+    try:
+        return callable(getattr(stream, method, None))
+    except ControlError:
+        return False
 
 
 def _locked(stream: Any) -> AbstractContextManager[Any]:

@@ -7,7 +7,7 @@ from ..errors import ControlError, ModelNotFoundError
 from ..models.catalogue import catalogue, nearest, open_any, plain_name
 from ..models.text_model import TextCheckpoint
 from ..player.performance import play
-from ..player.playable import Playable
+from ..player.playable import AnyPlayer, Playable
 from ..player.players import Player
 from ..streams.sketch import sketch
 from ..streams.text import text
@@ -17,11 +17,11 @@ _DRAWS: Final = ("temperature", "convention")
 _WRITES: Final = ("temperature", "top_k", "top_p", "min_p")
 
 
-def swap(player: Player, model: str, seed: int | None, *, files: bool, stopped: Callable[[], bool]) -> Player | None:
+def swap(player: AnyPlayer, model: str, seed: int | None, *, files: bool, stopped: Callable[[], bool]) -> bool:
     """A new stream of this model takes over at the end of the stroke, at the same pace and with what was set.
 
-    As many voices as before, temperature and the like as they were where both draw or both write. None: everything was
-    stopped while the model was opened.
+    As many voices as before, temperature and the like as they were where both draw or both write. False: everything
+    was stopped while the model was opened.
 
     Raises:
         ModelNotFoundError, CheckpointError and the others of ``livesketch.sketch``.
@@ -29,14 +29,18 @@ def swap(player: Player, model: str, seed: int | None, *, files: bool, stopped: 
     """
     stream = _opened(_named(model, files=files), player.stream, seed)
     if stopped():
-        return None
+        return False
     if not player.playing:
         raise ControlError(f"swap of {player.name!r:.40}: it has stopped; expected a player that plays")
+    if not isinstance(player, Player):
+        play(stream, None, name=player.name, pace=player.pace, engine="process")
+        return True
     how = player._how  # noqa: SLF001 - what it was asked to play like
-    return play(
+    play(
         stream, None, name=player.name, then=how.then, pace=player.pace, lookahead=how.lookahead,
         place=how.place or "live",
     )  # fmt: skip
+    return True
 
 
 def _named(model: str, *, files: bool) -> str:
