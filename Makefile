@@ -24,7 +24,7 @@ demo: $(VENV)/.livesketch ## Draw the bundled cat: in this terminal, over OSC to
 	else echo "Port 9000 was taken, so what arrived there was not shown"; fi
 
 test: $(VENV)/.livesketch-dev ## The quick tests, at most 5 minutes (TESTS="-k osc" for some of them)
-	$(VENV)/bin/python -m pytest -m "not slow" $(TESTS)
+	$(VENV)/bin/python -m pytest -m "not slow" -n auto --maxprocesses 4 --dist loadfile $(TESTS)
 
 test-slow: $(VENV)/.livesketch-dev ## The long tests
 	$(VENV)/bin/python -m pytest -m slow $(TESTS)

@@ -329,7 +329,7 @@ def test_sizes_of_numpy() -> None:
     assert repr(terminal(io.StringIO(), np.int64(40), np.uint8(12))).startswith("<terminal 40 x 12,")
 
 
-@pytest.mark.parametrize("wrong", [3, True, "/dev/tty", io.BytesIO()], ids=str)
+@pytest.mark.parametrize("wrong", [3, True, "/dev/tty", io.BytesIO()], ids=["3", "True", "path", "bytes"])
 def test_files_that_are_none(wrong: object) -> None:
     with pytest.raises(OutputError, match="expected a text stream; try"):
         terminal(wrong)  # type: ignore[arg-type]

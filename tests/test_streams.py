@@ -1,7 +1,6 @@
 """SketchStream and SketchVoices: what a performer holds."""
 
 import contextlib
-import gc
 import itertools
 import math
 import sys
@@ -9,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 from small_models import small_checkpoint
+from strikes import Strikes
 from test_backends import independent_head
 
 import livesketch as ls
@@ -310,25 +310,17 @@ def interrupted_at(line):
 
 def test_ctrl_c_at_any_moment_leaves_the_same_drawing(model):
     """Real signals, at many moments of stepping and feeding."""
-    import signal
-
     stream, got = ls.sketch(model, seed=7, temperature=1.0), []
     count = 0
-    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
-    gc.disable()  # what is raised in a callback of the collector, as hypothesis has one, is lost
-    try:
+    with Strikes() as strikes:
         for delay in np.linspace(2e-4, 4e-3, 150):
             try:
-                signal.setitimer(signal.ITIMER_REAL, float(delay), 1.0)  # and again, where one was lost all the same
+                strikes.arm(float(delay))
                 while True:
+                    strikes.turn += 1
                     next(stream)
             except KeyboardInterrupt:
-                signal.setitimer(signal.ITIMER_REAL, 0)
                 count += 1
-    finally:
-        gc.enable()
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
     assert count == 150
     next(stream)
     got = stream.actions

@@ -3,12 +3,12 @@
 import itertools
 import math
 import resource
-import signal
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from small_texts import small_text, text_stored_as
+from strikes import Strikes
 
 from livesketch import ControlError, UnsupportedModelError, backends, sampling, token_sampling
 from livesketch.models.text_model import END, UNK, slopes
@@ -475,27 +475,21 @@ def test_a_signal_leaves_a_step_whole_or_not_begun():
     """Ctrl-C at any moment of cpu steps: what was counted was drawn, and the next goes on from there."""
     checkpoint = SHAPES["lstm"]
     batch, drawn = opened("cpu", checkpoint), []
-    wanted = stepped(opened("cpu", checkpoint), 4000)[:, 0]["token"].tolist()
-
-    def strike(number, frame):
-        raise KeyboardInterrupt
-
-    old = signal.signal(signal.SIGALRM, strike)
-    signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0007)
-    try:
-        while len(drawn) < 3000:
+    with Strikes() as strikes:
+        for delay in np.linspace(2e-4, 3e-3, 100):
             try:
-                while len(drawn) < 3000:
+                strikes.arm(float(delay))
+                while True:
+                    strikes.turn += 1
                     batch.step()
                     if batch.steps > len(drawn):
                         drawn.append(int(batch.actions[0]["token"]))
             except KeyboardInterrupt:
                 if batch.steps > len(drawn):
                     drawn.append(int(batch.actions[0]["token"]))
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, old)
-    assert drawn == wanted[: len(drawn)]
+    assert len(drawn) > 100
+    plain = opened("cpu", checkpoint)
+    assert drawn == stepped(plain, len(drawn))[:, 0]["token"].tolist()
 
 
 def test_what_is_forbidden_is_never_drawn(backend, checkpoint):

@@ -3,12 +3,12 @@
 import contextlib
 import gc
 import itertools
-import signal
 import sys
 from typing import Any
 
 import numpy as np
 import pytest
+from strikes import Strikes
 from test_streams import interrupted_at
 from text_streams import history, opened
 
@@ -138,25 +138,19 @@ def same(one: Any, other: Any) -> bool:
 def test_ctrl_c_at_any_moment_leaves_the_same_text():
     """Real signals, at many moments of stepping, picking and going back."""
     stream, count = opened(), 0
-    old = signal.signal(signal.SIGALRM, signal.default_int_handler)
-    gc.disable()
-    try:
+    with Strikes() as strikes:
         for delay in np.linspace(2e-4, 3e-3, 120):
             try:
-                signal.setitimer(signal.ITIMER_REAL, float(delay), 1.0)
+                strikes.arm(float(delay))
                 while True:
+                    strikes.turn += 1
                     next(stream)
                     stream.peek(3)
                     if stream._coming()[1] > 3:
                         stream.rewind(2)
                         stream.take(2)
             except KeyboardInterrupt:
-                signal.setitimer(signal.ITIMER_REAL, 0)
                 count += 1
-    finally:
-        gc.enable()
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, old)
     assert count == 120
     next(stream)
     last = stream.actions[-1]
