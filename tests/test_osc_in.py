@@ -26,6 +26,7 @@ from livesketch.inputs.osc_read import MOST_MESSAGES, Message, read
 from livesketch.models import catalogue
 from livesketch.models.checkpoint import save_checkpoint, save_text
 from livesketch.outputs.osc_wire import osc_message
+from livesketch.player.process import engine
 from livesketch.remote import listening, strokes, swap
 
 PATIENCE = 10.0
@@ -573,8 +574,13 @@ def test_points_that_wait_are_bounded_and_can_be_forgotten(talk, player):
     assert not talk.listener._board._pads  # who has stopped is forgotten
 
 
-@pytest.mark.slow
-def test_what_plays_in_another_process_takes_all_that_too(talk, cat, tmp_path, small_catalogue):
+@pytest.fixture
+def other_process():
+    yield
+    engine.close()
+
+
+def test_what_plays_in_another_process_takes_all_that_too(talk, cat, tmp_path, small_catalogue, other_process):
     player = ls.play(cat, ls.trace(tmp_path / "cat.jsonl"), name="cat", engine="process")
     stream = player.stream
     talk.say("/livesketch/cat/temperature", "f", 0.25)
@@ -582,8 +588,6 @@ def test_what_plays_in_another_process_takes_all_that_too(talk, cat, tmp_path, s
     assert (stream.temperature, player.paused) == (0.25, True)
     talk.say("/livesketch/cat/top_k", "i", 3, done=False)
     talk.say("/livesketch/cat/prompt", "s", "a", done=False)
-    talk.say("/livesketch/cat/z/1", "f", 0.5)
-    assert stream.z[1] == 0.5
     talk.say("/livesketch/cat/restart")
     talk.say("/livesketch/cat/feed", "ffff", 0.1, 0.1, 0.3, 0.3)
     talk.say("/livesketch/cat/feed", "ffff", 0.1, 0.1, 0.3, 0.3)
@@ -865,6 +869,41 @@ os.waitpid(child, 0)
 print("free")
 """
     assert run(program) == ["x", "free"]
+
+
+# The command line
+
+
+def test_play_on_the_command_line_is_played_over_osc(folder):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.bind(("127.0.0.1", 0))
+        udp.settimeout(PATIENCE)
+        command = [sys.executable, "-m", "livesketch", "play", f"{folder}/small.safetensors#cat", "--name", "cat"]
+        command += ["--osc", f"127.0.0.1:{udp.getsockname()[1]}", "--quiet", "--seconds", "60", "--listen", "0"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+            said = running.stderr.readline()
+            assert said.startswith("listening on 127.0.0.1 port ")
+            udp.recv(2000)  # it plays
+            for address, types, *values in (("swap", "si", "pig", 5), ("nothing", ""), ("stop", "")):
+                packet = osc_message(f"/livesketch/cat/{address}", types, *values).dgram
+                udp.sendto(packet, ("127.0.0.1", int(said.split()[-1])))
+            out, err = running.communicate(timeout=PATIENCE * 3)
+    assert running.returncode == 0
+    assert out.startswith("cat: ")
+    assert out.endswith("seed 5\n")
+    assert err.startswith("warning: <listening on")
+    assert "1 errors (address 1)" in err
+
+
+def test_a_port_that_is_taken_ends_the_command_before_anything_plays(folder, capsys):
+    from livesketch import cli
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = str(taken.getsockname()[1])
+        args = ["play", f"{folder}/small.safetensors#cat", "--osc", "127.0.0.1:9", "--quiet", "--listen", port]
+        assert cli.main(args) == 4
+    assert "in use" in capsys.readouterr().err
 
 
 # What hostile senders can do

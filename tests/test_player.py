@@ -318,9 +318,9 @@ def test_fed_rows_are_played_once(model):
 
 
 def test_a_blocked_output_does_not_hang_the_performer(model, monkeypatch):
-    from livesketch.player import players
+    from livesketch.player import playing
 
-    monkeypatch.setattr(players, "STOP_LIMIT", 0.2)
+    monkeypatch.setattr(playing, "STOP_LIMIT", 0.2)
     release = threading.Event()
 
     class Stuck(ls.Recorder):
@@ -475,9 +475,9 @@ def test_an_output_that_sets_the_pace_is_not_late(stream):
 
 
 def test_an_output_that_blocks_a_swap_is_taken_over_and_the_others_are_closed(model, monkeypatch):
-    from livesketch.player import players
+    from livesketch.player import playing
 
-    monkeypatch.setattr(players, "STOP_LIMIT", 0.2)
+    monkeypatch.setattr(playing, "STOP_LIMIT", 0.2)
     release = threading.Event()
 
     class Stuck(ls.Recorder):

@@ -1,7 +1,9 @@
 """``livesketch play``."""
 
 import argparse
+import contextlib
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from ..errors import ControlError
@@ -53,21 +55,53 @@ def _perform(
     """Plays it until Ctrl-C or as long as was asked for; ``parts`` are what it makes, in the plural."""
     from ..player.performance import play  # noqa: PLC0415 - loads NumPy
 
-    player = play(stream, outputs, rate if args.rate is None else args.rate, args.name)
-    try:
-        with player:
-            player.wait(args.seconds)
-    except BaseException:  # Ctrl-C: the seed draws it again
-        note(_summary(player, parts))
-        raise
+    with contextlib.ExitStack() as until_the_end:
+        if args.listen is not None:
+            _listen(args, until_the_end)
+        playing = [play(stream, outputs, rate if args.rate is None else args.rate, args.name)]
+        try:
+            try:
+                _wait(playing, args.seconds)
+            finally:
+                playing[-1].stop()
+        except BaseException:  # Ctrl-C: the seed draws it again
+            note(_summary(playing[-1], parts))
+            raise
+    player = playing[-1]
     stats = player.stats()
-    cut_note(stats.cut, stats.drawings, stream.checkpoint.max_steps, parts)
+    cut_note(stats.cut, stats.drawings, player.stream.checkpoint.max_steps, parts)
     fault = player.fault()
     if fault is not None:
         raise fault
     for trouble in player.troubles():
         note(f"warning: {trouble}")
     print(_summary(player, parts))
+
+
+def _listen(args: argparse.Namespace, until_the_end: contextlib.ExitStack) -> None:
+    """Listens to OSC on the port that was asked for."""
+    from ..remote.listening import listen  # noqa: PLC0415 - loads NumPy
+
+    listener = until_the_end.enter_context(listen(int(args.listen)))
+
+    def tell() -> None:
+        if listener.errors or listener.dropped:
+            note(f"warning: {listener!r}")
+
+    until_the_end.callback(tell)
+    note(f"listening on {listener.host} port {listener.port}")
+
+
+def _wait(playing: "list[AnyPlayer]", seconds: float | None) -> None:
+    """Waits until it is over, or so long; players that take over, as /swap makes them, are added to the list."""
+    from ..player.performance import players  # noqa: PLC0415 - likewise
+
+    end = None if seconds is None else time.monotonic() + seconds
+    while playing[-1].wait(None if end is None else max(0.0, end - time.monotonic())):
+        after = players().get(playing[-1].name)
+        if after is None:
+            return
+        playing.append(after)
 
 
 def _summary(player: "AnyPlayer", parts: str) -> str:
@@ -85,6 +119,10 @@ def add(commands: Commands) -> None:
     )
     add_model(play, temperature=None, said="0.65, of texts 1")
     play.add_argument("--osc", action="append", default=[], metavar="HOST:PORT", help="a receiver; may be repeated")
+    play.add_argument(
+        "--listen", type=number(int, 0, 65535), metavar="PORT",
+        help="be played over OSC on this port, by this machine only: see docs/osc.md",
+    )  # fmt: skip
     play.add_argument("--rate", type=float, help=f"steps per second (default {_RATE:g}, of texts {_TEXT_RATE:g})")
     play.add_argument("--seconds", type=number(float, 0), help="stop after so long (default: Ctrl-C)")
     play.add_argument("--name", help="in the OSC addresses (default: the model's)")

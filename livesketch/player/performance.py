@@ -20,7 +20,8 @@ from .desk import Desk
 from .pace import Pace
 from .place import Place, checked_place
 from .playable import AnyPlayer, Drawable, Playable, stage_of
-from .players import Player, Quant, is_among
+from .players import Player
+from .playing import Quant, is_among
 from .process import RemotePlayer, play_there
 from .tempo import Tempo
 

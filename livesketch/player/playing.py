@@ -1,0 +1,344 @@
+"""The thread of a player: it asks for the next step, waits until it is due, and sends it."""
+
+import logging
+import math
+import threading
+from collections.abc import Callable, Iterable, Sequence, Sized
+from typing import Final, Literal, Self, TypeAlias
+
+from ..events import CueKind, Event, PenAction, Token
+from ..outputs.base import Output
+from ..patterns import Pattern
+from ..values import real
+from .clock import Clock
+from .course import Course, How, ends
+from .desk import Desk
+from .lateness import Lateness
+from .pace import Steps, boundary
+from .playable import Playable, stage_of
+from .tempo import Tempo
+
+Quant: TypeAlias = Literal["now", "step", "stroke", "drawing", "beat", "bar"]
+
+TICK: Final = 0.02
+"""Longest wait between two ticks, seconds."""
+THREADS: Final = "livesketch-player-"
+"""What the names of players' threads begin with."""
+STOP_LIMIT: Final = 5.0
+"""Longest wait for a player to stop, seconds: an output that blocks must not hang the performer."""
+LATE: Final = 1.0
+"""Seconds of lateness after which the missed time is skipped instead of made up for."""
+SPARE: Final = 0.002
+"""Seconds before a step is due in which no other is made ahead."""
+_TURN: Final = 0.05
+_LOG: Final = logging.getLogger("livesketch")
+
+
+class Playing:
+    """A stream on a clock, sent to outputs from a thread of its own; what a performer sees of it is ``Player``."""
+
+    __slots__ = (
+        "__weakref__", "_before", "_clock", "_course", "_cut", "_desk", "_done", "_drawings", "_farewell", "_finished",
+        "_found", "_how", "_keep", "_late", "_muted", "_panics", "_paused", "_quant", "_rate_pattern", "_shared",
+        "_silenced", "_skipped", "_stage", "_step_time", "_steps", "_stop", "_tempo", "_thread", "_turns", "_until",
+        "_voices", "_wake", "_wanted", "error", "handover", "name",
+    )  # fmt: skip
+
+    def __init__(
+        self, stream: Playable, outputs: Sequence[Output], how: How, name: str, clock: Clock, tempo: Tempo
+    ) -> None:
+        self.name = name
+        self.error: BaseException | None = None
+        """What the stream raised, where that ended the play."""
+        self._how, self._clock, self._tempo = how, clock, tempo
+        self._desk = Desk(name, tuple(outputs))
+        self._stage, self._voices = stage_of(stream), len(stream) if isinstance(stream, Sized) else 1
+        self._course = Course(stream, how, tempo, clock.now())
+        self._stop, self._finished, self._wake = threading.Event(), threading.Event(), threading.Event()
+        self._keep: tuple[Output, ...] = ()
+        self._farewell: CueKind = "hush"
+        self._quant: Quant | None = None
+        """When to give way to the next player of this name; None: there is none."""
+        self._until = math.inf
+        """The beat of that, where it is one."""
+        self.handover = 0.0
+        """When the next one's first step may be due, seconds."""
+        self._steps = self._drawings = self._cut = self._turns = 0
+        self._late, self._step_time, self._skipped = Lateness(), Lateness(), 0.0
+        self._found = False
+        """Whether the last step ended a stroke, and the drawing."""
+        self._done: set[int] = set()
+        self._paused = self._muted = self._silenced = self._panics = False
+        self._wanted: tuple[Output, ...] | None = None
+        self._rate_pattern: Pattern | None = None
+        self._before: Playing | None = None
+        self._shared: tuple[Output, ...] = ()
+        self._thread = threading.Thread(target=self._run, name=f"{THREADS}{name}", daemon=True)
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """Those it sends to, or shall from the next step on."""
+        return self._desk.outputs if self._wanted is None else self._wanted
+
+    @property
+    def playing(self) -> bool:
+        """Whether it still plays; also while it is paused."""
+        return self._thread.ident is not None and not self._finished.is_set()
+
+    @property
+    def muted(self) -> bool:
+        """Whether nothing of it goes out, by ``mute`` or another player's ``solo``."""
+        return self._muted or self._silenced
+
+    def start(self, before: "Playing | None" = None, quant: Quant = "stroke") -> Self:
+        """Opens the outputs and begins to play; ``livesketch.play`` does it.
+
+        ``before`` gives way, at the end of what ``quant`` says: outputs that both have stay open and are handed over by
+        its own thread, so that no output is ever in two threads. Nothing here waits.
+
+        Raises:
+            OutputError: an output that cannot be opened; then ``before`` plays on and what was opened is closed.
+        """
+        kept = () if before is None else before.holding()
+        self._desk.open([output for output in self.outputs if not is_among(output, kept)], self._voices, self._stage)
+        self._before, self._shared = before, kept
+        if before is not None:
+            before.give_way(self.outputs, quant)
+        self._thread.start()
+        return self
+
+    def holding(self) -> tuple[Output, ...]:
+        """Outputs that are in use by it, or by one that it waits for."""
+        before = self._before
+        return self.outputs if before is None else (*self.outputs, *before.holding())
+
+    def stop(self) -> None:
+        """Pen up, outputs closed, thread gone; returns when that is done, or after 5 s where an output blocks.
+
+        Called by an output or stream from within a player's thread, it asks and returns at once. Twice is harmless.
+        """
+        self.ask_to_stop()
+        if self._thread.ident is None or in_player_thread():
+            return
+        if self._finished.wait(STOP_LIMIT):
+            self._thread.join()
+        else:
+            _LOG.error("%s: an output has not returned for %g s; not waited for any longer", self.name, STOP_LIMIT)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Waits until it stops by itself or is stopped; False where the timeout (seconds) came first."""
+        # Not Thread.join: interrupted by Ctrl-C, Python 3.11's takes a running thread for ended; its files are lost.
+        seconds = None if timeout is None else real("timeout", timeout, "seconds, or None for no limit")
+        return self._finished.wait(None if seconds is None else min(seconds, threading.TIMEOUT_MAX))
+
+    def give_way(self, keep: Sequence[Output], quant: Quant) -> None:
+        """Asks to stop, when ``quant`` says, for the next player of this name, which goes on with outputs ``keep``."""
+        self._keep, self._farewell = tuple(keep), "swap"
+        if quant in {"beat", "bar"}:
+            grid = 1 if quant == "beat" else self._tempo.bar
+            self._until = math.floor(self._tempo.beat(self._clock.now()) / grid + 1) * grid
+        self._quant = quant
+        self._wake.set()
+
+    def disown(self, taken: Sequence[Output]) -> None:
+        """Sends nothing more to these outputs, though one of them has not returned yet."""
+        self._desk.disown(taken)
+
+    def ask_to_stop(self, *, panic: bool = False) -> None:
+        """Like ``stop``, but returns at once. ``panic``: outputs fall silent before anything else."""
+        self._panics = self._panics or panic
+        self._stop.set()
+        self._wake.set()
+        before = self._before
+        if before is not None:
+            before.ask_to_stop(panic=panic)
+
+    def _run(self) -> None:
+        try:
+            if self._take_over():
+                self._play()
+        except BaseException as err:  # noqa: BLE001 - whatever a stream raises must leave pen up and files complete
+            self.error = err
+            _LOG.error("%s: stopped: %s", self.name, err)
+        finally:
+            try:
+                if self._panics:
+                    self._desk.panic()
+                self._desk.finish(self._clock.now(), self._farewell, self._keep)
+                self._course.close()
+            finally:
+                self._finished.set()
+
+    def _take_over(self) -> bool:
+        """Waits for the player before this one; whether there is something to play."""
+        before = self._before
+        if before is None:
+            return True
+        seen, stuck = -1, 0.0
+        while not before.wait(_TURN):
+            stuck = stuck + _TURN if before.turns == seen else 0.0
+            seen = before.turns
+            if stuck >= STOP_LIMIT:
+                before.disown(self.outputs)
+                before.ask_to_stop()
+                _LOG.error("%s: an output has not returned for %g s; taken over all the same", self.name, STOP_LIMIT)
+                break
+        self._before = None
+        self._desk.open(
+            [output for output in self.outputs if is_among(output, self._shared)], self._voices, self._stage
+        )
+        if before.steps and not before.error:
+            self._course.walk.go_on(before.handover, at_once=before.on_grid)
+        else:
+            self._course.walk.go_on(self._clock.now(), at_once=True)
+        return not self._stop.is_set()
+
+    @property
+    def turns(self) -> int:
+        """Grows as long as its thread is alive."""
+        return self._turns
+
+    @property
+    def steps(self) -> int:
+        """Steps played."""
+        return self._steps
+
+    @property
+    def on_grid(self) -> bool:
+        """Whether it gave way on a beat."""
+        return self._until < math.inf
+
+    def _play(self) -> None:
+        while (due := self._wait()) is not None:
+            if not self._step(due):
+                return
+
+    def _wait(self) -> float | None:
+        """Until the next step is due, ticking the outputs meanwhile; gives when it was due. None: it is over."""
+        lifted = False
+        while True:
+            self._wake.clear()
+            self._turns += 1
+            now = self._clock.now()
+            if self._stop.is_set() or self._gives_way(now):
+                return None
+            self._obey()
+            if self._paused:
+                if not lifted:
+                    lifted = True
+                    self._desk.lift()
+                self._clock.wait_until(now + TICK, self._wake)
+                self._desk.tick(self._clock.now())
+                continue
+            if lifted:
+                lifted = False
+                self._course.walk.go_on(now)
+            due = self._course.due()
+            if due is None or now >= due:
+                return due
+            if due - now > SPARE and self._prepare():
+                continue
+            self._clock.wait_until(min(due, now + TICK, self._tempo.time(self._until)), self._wake)
+            if self._clock.now() < due:
+                self._desk.tick(self._clock.now())
+
+    def _prepare(self) -> bool:
+        began = self._clock.now()
+        done = self._course.prepare()
+        if done:
+            self._step_time.add(self._clock.now() - began)
+        return done
+
+    def _gives_way(self, now: float) -> bool:
+        quant = self._quant
+        if quant is None:
+            return False
+        self.handover = self._course.walk.last
+        if quant in {"beat", "bar"}:
+            self.handover = self._tempo.time(self._until)
+            return now >= self.handover
+        return self._paused or not self._steps or quant in {"now", "step"} or self._found
+
+    def _obey(self) -> None:
+        """Does what was asked for since."""
+        if self._wanted is not None:
+            wanted, self._wanted = self._wanted, None
+            self._desk.change(wanted)
+        if self._desk.muted is not self.muted:
+            self._desk.mute(self._clock.now(), on=self.muted)
+
+    def _step(self, due: float) -> bool:
+        """Plays the step that is due; whether there may be another."""
+        now = self._clock.now()
+        skipped = self._lateness(now - due)
+        if skipped:
+            self._course.walk.skip(skipped)
+            due += skipped
+        events = self._course.take(due)
+        if not events:
+            return events is not None  # it was taken back: what comes instead is due
+        self._desk.tell(self._course.changes, events[0], due)
+        for event in events:
+            if event.voice not in self._done:
+                self._desk.send(event, due)
+                self._count(event)
+        self._steps += 1
+        self._desk.tick(self._clock.now())
+        self._found = boundary(events[-1], "drawing" if self._quant == "drawing" else "stroke")
+        self._turn_rate(due)
+        return len(self._done) < self._voices and (not ends(events) or self._follow())
+
+    def _turn_rate(self, due: float) -> None:
+        pattern = self._rate_pattern
+        if pattern is not None:
+            self._try("rate", lambda: setattr(self._course, "pace", Steps(pattern(self._tempo.beat(due)))))
+
+    def _follow(self) -> bool:
+        """What follows a drawing; one voice of several goes on by itself."""
+        if self._how.then in ("next", "stop") or self._voices > 1:
+            return True
+        before, kept = self._course.stream, True
+
+        def turn() -> None:
+            nonlocal kept
+            kept = self._course.follow()
+
+        self._try("then", turn)
+        if kept and self._course.stream is not before:
+            self._stage = stage_of(self._course.stream)
+            self._desk.open(self._desk.outputs, self._voices, self._stage)
+        return kept
+
+    def _try(self, what: str, act: Callable[[], None]) -> None:
+        """Something of the performer's: where it fails, what was before stays, and it is said once."""
+        try:
+            act()
+        except Exception as err:  # noqa: BLE001 - a mistake on stage must not end the performance
+            self._desk.complain(what, err)
+
+    def _lateness(self, late: float) -> float:
+        """Seconds to leave out: all of it where an output sets the pace, or the machine was away; else none."""
+        if self._desk.paced:
+            return late
+        self._late.add(late)
+        if late <= LATE:
+            return 0.0
+        self._skipped += late
+        return late
+
+    def _count(self, event: Event) -> None:
+        if isinstance(event, PenAction | Token) and event.last:
+            self._drawings += 1
+            self._cut += not event.ended
+            if self._how.then == "stop":
+                self._done.add(event.voice)
+
+
+def is_among(output: Output, outputs: Iterable[Output]) -> bool:
+    """Whether it is one of these very objects."""
+    return any(output is other for other in outputs)
+
+
+def in_player_thread() -> bool:
+    """Whether this is the thread of a player: it may ask players to stop, but not wait for them."""
+    return threading.current_thread().name.startswith(THREADS)
