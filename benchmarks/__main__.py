@@ -9,7 +9,7 @@ from pathlib import Path
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ[_variable] = "1"
 
-from . import report, startup, step, text, training  # noqa: E402 - after the variables above
+from . import jitter, report, startup, step, text, training  # noqa: E402 - after the variables above
 
 SUITES = {
     "step": step.suite,
@@ -17,6 +17,7 @@ SUITES = {
     "import": startup.import_suite,
     "first-action": startup.first_action_suite,
     "training": training.suite,
+    "jitter": jitter.suite,
 }
 
 

@@ -518,6 +518,22 @@ def test_a_stroke_lands_where_it_was_drawn(talk, player, cat):
     wait_for(lambda: any(isinstance(one, ls.PenAction) and one.source == "human" for one in list(recorder.events)))
 
 
+def test_a_stroke_follows_what_was_played_not_what_was_made_ahead(talk, cat):
+    recorder = ls.Recorder()
+    player = ls.play(cat, recorder, rate=20, lookahead=0.3, name="cat")
+    wait_for(lambda: player.stats().steps > 2)
+    player.pause()
+    wait_for(lambda: recorder.lifts)
+    played = [event for event in recorder.events if isinstance(event, ls.PenAction)]
+    assert not played[-1].last
+    talk.say("/livesketch/cat/feed", "ffff", 0.1, 0.2, 0.5, 0.2)
+    assert places(cat.actions[: len(played)]) == places(played)
+    fed = cat.actions[len(played) :]
+    assert {action.source for action in fed} == {"human"}
+    assert places(fed)[-2:] == [pytest.approx((0.1, 0.2)), pytest.approx((0.5, 0.2))]
+    assert len(fed) == 2 + (played[-1].pen is ls.Pen.DOWN)
+
+
 def test_point_by_point_is_the_same_as_at_once(talk, player, cat):
     player.pause()
     cat.restart()
