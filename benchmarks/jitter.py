@@ -172,8 +172,12 @@ def arrivals(listener: socket.socket, program: "subprocess.Popen[bytes]") -> lis
             continue
         stamp = next(words for level, kind, words in extra if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS))
         seconds, nanoseconds = struct.unpack("@ll", stamp[:16])
-        ticks = 1 if len(data) == 4 else data.count(b"/pen\0") + data.count(b"/end\0")  # a step sends one of them
-        found += [seconds + nanoseconds * 1e-9] * ticks
+        found += [seconds + nanoseconds * 1e-9] * (1 if len(data) == 4 else steps_in(data))
+
+
+def steps_in(data: bytes) -> int:
+    """Steps of a player in its datagram: each sends a `/pen`, the last of a drawing an `/end`."""
+    return data.count(b"/pen\0") + data.count(b"/end\0") - data.count(b"/stroke/end\0")
 
 
 def late(times: Any) -> Any:
