@@ -39,13 +39,19 @@ if TYPE_CHECKING:
     from .events import Token as Token
     from .handwriting.hand import Handwriting as Handwriting
     from .handwriting.hand import handwrite as handwrite
+    from .inputs.midi import midi_in as midi_in
+    from .inputs.midi import midi_learn as midi_learn
     from .latents import analogy as analogy
     from .latents import lerp as lerp
     from .latents import near as near
     from .latents import slerp as slerp
+    from .midi_ports.system import ports as ports
     from .models.catalogue import catalogue as catalogue
     from .models.fetch import fetch as fetch
+    from .outputs.midi import midi as midi
+    from .outputs.midi_file import midi_file as midi_file
     from .outputs.osc import osc as osc
+    from .outputs.preview import preview as preview
     from .outputs.recorder import Recorder as Recorder
     from .outputs.svg import svg as svg
     from .outputs.terminal import terminal as terminal
@@ -135,12 +141,18 @@ _HOMES = {
     "lfo": "patterns",
     "listen": "remote.listening",
     "load_strokes": "stroke_files",
+    "midi": "outputs.midi",
+    "midi_file": "outputs.midi_file",
+    "midi_in": "inputs.midi",
+    "midi_learn": "inputs.midi",
     "near": "latents",
     "noise": "patterns",
     "osc": "outputs.osc",
     "panic": "player.performance",
     "play": "player.performance",
     "players": "player.performance",
+    "ports": "midi_ports.system",
+    "preview": "outputs.preview",
     "ramp": "patterns",
     "replay": "player.replay",
     "save_strokes": "stroke_files",
@@ -202,6 +214,10 @@ __all__ = [
     "lfo",
     "listen",
     "load_strokes",
+    "midi",
+    "midi_file",
+    "midi_in",
+    "midi_learn",
     "near",
     "noise",
     "osc",
@@ -209,6 +225,8 @@ __all__ = [
     "panic",
     "play",
     "players",
+    "ports",
+    "preview",
     "ramp",
     "replay",
     "save_strokes",

@@ -25,6 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "strokes": EVENTS | {"rows", "cues"},
     "stroke_files": EVENTS | {"rows", "strokes"},
     "paper": GROUND,
+    "midi_ports": GROUND,
     "sampling": EVENTS,
     "token_sampling": {"errors", "values", "sampling"},
     "controls": EVENTS | {"sampling", "token_sampling"},
@@ -34,8 +35,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models": EVENTS | STROKES | {"sampling", "token_sampling", "data"},
     "backends": GROUND | {"sampling", "token_sampling", "models"},
     "patterns": GROUND | {"sampling"},
-    "outputs": EVENTS | STROKES | {"paper"},
-    "inputs": EVENTS | {"controls"},
+    "outputs": EVENTS | STROKES | {"paper", "midi_ports"},
+    "inputs": EVENTS | {"controls", "midi_ports"},
     "streams": EVENTS
     | STROKES
     | SAMPLING
@@ -48,20 +49,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": {"*"},
     "__main__": {"*"},
 }
-ORDER = ["errors", "values", "files", "events", "rows", "cues", "strokes", "stroke_files", "paper", "sampling"]
-ORDER += [
-    "token_sampling",
-    "patterns",
-    "controls",
-    "latents",
-    "forms",
-    "data",
-    "models",
-    "backends",
-    "outputs",
-    "inputs",
-]
-ORDER += ["streams", "handwriting", "training", "player", "remote"]
+ORDER = ["errors", "values", "files", "events", "rows", "cues", "strokes", "stroke_files", "paper", "midi_ports"]
+ORDER += ["sampling", "token_sampling", "patterns", "controls", "latents", "forms", "data", "models", "backends"]
+ORDER += ["outputs", "inputs", "streams", "handwriting", "training", "player", "remote"]
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_events import STAGE, action, drawing, end, played
+from midi_fakes import FakePort, fake_midi
+from preview_fakes import FakeWindows, fake_preview
 
 from livesketch.events import Cue, Event, Pen, PenAction, Token
 from livesketch.outputs.base import Output, Stage
+from livesketch.outputs.midi_file import midi_file
 from livesketch.outputs.osc import osc
 from livesketch.outputs.progress import Progress
 from livesketch.outputs.recorder import Recorder
@@ -29,6 +32,12 @@ class Full(Tty):
         raise OSError(28, "No space left on device")
 
 
+class Broken(FakePort):
+    """Opens, and takes nothing."""
+
+    breaks = property(lambda self: True, lambda self, value: None)  # type: ignore[assignment]
+
+
 @pytest.fixture
 def receiver() -> Iterator[socket.socket]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bound:
@@ -40,10 +49,19 @@ MAKERS: dict[str, Callable[[Path, int], Output]] = {
     "recorder": lambda folder, port: Recorder(),
     "osc": lambda folder, port: osc(f"127.0.0.1:{port}"),
     "osc, nobody listens": lambda folder, port: osc("127.0.0.1:9"),
+    "midi": lambda folder, port: fake_midi(),
+    "midi, mpe": lambda folder, port: fake_midi(preset="mpe"),
+    "midi, cc": lambda folder, port: fake_midi(preset="cc", clock=120),
+    "midi, token": lambda folder, port: fake_midi(preset="token"),
+    "midi, nobody takes it": lambda folder, port: fake_midi(Broken()),
+    "midi file": lambda folder, port: midi_file(folder / "take.mid"),
+    "midi file, mpe": lambda folder, port: midi_file(folder / "take.mid", preset="mpe"),
     "svg": lambda folder, port: svg(folder / "page.svg"),
     "terminal": lambda folder, port: terminal(Tty(), 60, 20),
     "terminal, plain": lambda folder, port: terminal(io.StringIO(), 60, 20),
     "terminal, ascii": lambda folder, port: terminal(io.TextIOWrapper(io.BytesIO(), encoding="ascii"), 60, 20),
+    "preview": lambda folder, port: fake_preview(),
+    "preview, window dies": lambda folder, port: fake_preview(FakeWindows(dies_after=3)),
     "progress": lambda folder, port: Progress(10, Tty()),
     "progress, full disk": lambda folder, port: Progress(10, Full()),
     "terminal, full disk": lambda folder, port: terminal(Full(), 60, 20),
@@ -165,7 +183,7 @@ def test_numpy_scalars(output: Output) -> None:
         output.send(made)
         output.send(Cue(at=np.float64(0), name="cat", kind="stroke/end", **numbers, **place))  # type: ignore[arg-type]
         output.tick(np.float64(step / 60))
-    assert re.search("^$|was refused|not written", getattr(output, "last_error", ""))
+    assert re.search("^$|was refused|not written|window is gone|port_lost", getattr(output, "last_error", ""))
     output.close()
 
 

@@ -24,6 +24,7 @@ def _play(args: argparse.Namespace) -> None:
         from ..models.catalogue import open_any  # noqa: PLC0415 - loads NumPy
         from ..models.text_model import TextCheckpoint  # noqa: PLC0415 - likewise
         from ..outputs.osc import osc  # noqa: PLC0415 - likewise
+        from ..outputs.preview import preview  # noqa: PLC0415 - likewise
         from ..outputs.terminal import terminal  # noqa: PLC0415 - likewise
 
     outputs: list[Output] = [osc(target) for target in args.osc]
@@ -31,6 +32,8 @@ def _play(args: argparse.Namespace) -> None:
     _check(args, writes=writes)
     if args.output:
         outputs.append(open_svg(args, args.output))
+    if args.preview:
+        outputs.append(preview())
     if not args.quiet and sys.stderr is not None:
         outputs.append(terminal(sys.stderr))
     if writes:
@@ -123,6 +126,7 @@ def add(commands: Commands) -> None:
         "--listen", type=number(int, 0, 65535), metavar="PORT",
         help="be played over OSC on this port, by this machine only: see docs/osc.md",
     )  # fmt: skip
+    play.add_argument("--preview", action="store_true", help="in a window; f: the whole screen, Esc: back")
     play.add_argument("--rate", type=float, help=f"steps per second (default {_RATE:g}, of texts {_TEXT_RATE:g})")
     play.add_argument("--seconds", type=number(float, 0), help="stop after so long (default: Ctrl-C)")
     play.add_argument("--name", help="in the OSC addresses (default: the model's)")

@@ -1,0 +1,294 @@
+"""MIDI in: knobs, keys and wheels that set things."""
+
+import atexit
+import contextlib
+import logging
+import os
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable
+from typing import Final, Self, TypeAlias
+
+from ..errors import ControlError
+from ..midi_ports.in_port import InPort, Source
+from .midi_controls import Control, Heard, position, read_control, read_message
+from .midi_mapping import Mapping, Setter, make_mapping
+
+ClockHandler: TypeAlias = Callable[[str, float, int], object]
+
+_LOG: Final = logging.getLogger("livesketch")
+_LOG.addHandler(logging.NullHandler())  # nothing is printed into a prompt unless the performer asks for it
+_WATCH: Final = 1.0  # seconds between two looks at the list of ports
+_CLOCK: Final = {0xF8: "pulse", 0xFA: "start", 0xFB: "continue", 0xFC: "stop", 0xF2: "position"}
+_inputs: Final["weakref.WeakSet[MidiIn]"] = weakref.WeakSet()
+_latest: "weakref.ref[MidiIn] | None" = None
+
+
+class MidiIn:
+    """Hears a MIDI port and sets what its controls are mapped to; ``ls.midi_in`` opens one.
+
+    Setters run in a thread of the input's own or the MIDI system's, one at a time. One that raises is counted in
+    ``errors``, logged once, and called again with the next value. ``messages`` counts what came, ``unmapped`` what set
+    nothing, ``malformed`` what was no MIDI. Where the port goes away it is looked for once a second, and heard again
+    when it is back (``port_lost``, ``port_back``).
+    """
+
+    def __init__(self, source: Source, clock: ClockHandler | None = None) -> None:
+        self._source = source
+        self._clock = clock
+        self._mappings: dict[tuple[Control, int | None], Mapping] = {}
+        self._learning: deque[Mapping] = deque()
+        self._just: Control | None = None
+        self._lock = threading.RLock()
+        self._closed = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._connected = False
+        self.messages = self.unmapped = self.malformed = self.errors = self.port_lost = self.port_back = 0
+        self.last_error = ""
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed.is_set() else "open" if self._connected else "port lost"
+        parts = [f"{self.messages} messages", *(str(one) for one in list(self._mappings.values())[:6])]
+        parts += [f"{len(self._learning)} learning: move a control"] if self._learning else []
+        parts += [f"{self.errors} errors, last: {self.last_error:.100}"] if self.errors else []
+        return f"<midi in {self._source.name!r:.60} {state}: {', '.join(parts)}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *why: object) -> None:
+        self.close()
+
+    def start(self) -> Self:
+        """Opens the port and begins to hear; ``ls.midi_in`` does it. OutputError: it cannot be opened."""
+        self._source.open(self.receive)
+        self._connected = True
+        self._thread = threading.Thread(target=self._run, name="livesketch-midi-in", daemon=True)
+        self._thread.start()
+        _inputs.add(self)
+        return self
+
+    def map(
+        self, control: int | str, setter: Setter, low: float = 0.0, high: float = 1.0, *,
+        channel: int | None = None, bits: int = 7,
+    ) -> Self:  # fmt: skip
+        """Sets something by a control: ``keys.map("cc74", lambda t: setattr(cat, "temperature", t), 0.1, 1.5)``.
+
+        A control is a controller's number or such as ``"cc74"``, ``"note 60"`` or ``"C4"`` (its velocity, and ``low``
+        when it is released), ``"bend"`` or ``"pressure"``. ``low`` and ``high`` are what the setter gets at its ends;
+        low may be the larger. ``channel``: 1 to 16, or any. ``bits=14`` joins a controller up to 31 with the one 32
+        above it. A control that was mapped before gets the new setter.
+
+        Raises:
+            ControlError: no such control, a setter that cannot be called, or a number out of its range.
+        """
+        found = read_control(control)
+        mapping = make_mapping(setter, low, high, channel, bits)
+        if mapping.fine is not None and (found.kind != "cc" or found.number > 31):
+            raise ControlError(f"control {control!r:.40}: 14 bits come from controllers 0 to 31; leave bits= out")
+        with self._lock:
+            self._put(found, mapping)
+        return self
+
+    def learn(
+        self, setter: Setter, low: float = 0.0, high: float = 1.0, *, channel: int | None = None, bits: int = 7
+    ) -> Self:
+        """As ``map``, with the controller that is moved next; returns at once. Of several, each takes another one.
+
+        Raises:
+            ControlError: as ``map``.
+        """
+        mapping = make_mapping(setter, low, high, channel, bits)
+        with self._lock:
+            if not self._learning:
+                self._just = None
+            self._learning.append(mapping)
+        return self
+
+    def unmap(self, control: int | str | None = None) -> Self:
+        """Forgets a control's mappings, or without one all of them, and what was to be learnt. Twice is harmless."""
+        found = None if control is None else read_control(control)
+        with self._lock:
+            self._mappings = {key: one for key, one in self._mappings.items() if found is not None and key[0] != found}
+            if found is None:
+                self._learning.clear()
+        return self
+
+    def receive(self, data: bytes) -> None:
+        """A message, as if it had come from the port. Nothing escapes: what goes wrong is counted."""
+        with self._lock:
+            self.messages += 1
+            try:
+                if data and data[0] in _CLOCK:
+                    self._take_clock(data)
+                    return
+                heard = read_message(data)
+            except (ValueError, TypeError, IndexError) as error:
+                self.malformed += 1
+                self.last_error = str(error)
+                return
+            if heard is None or not self._take(heard):
+                self.unmapped += 1
+
+    def check(self) -> None:
+        """Looks whether the port is there, and for one that was lost; done once a second by itself."""
+        with contextlib.suppress(OSError):
+            if self._closed.is_set():
+                return
+            if not self._connected:
+                self._source.open(self.receive)
+                self._connected = True
+                self.port_back += 1
+            elif not self._source.present():
+                self._connected = False
+                self.port_lost += 1
+                self._count(f"port_lost: {self._source.name}; it is looked for once a second")
+                self._source.release()
+
+    def close(self) -> None:
+        """Hears nothing more. Twice is harmless."""
+        if self._closed.is_set():
+            return
+        self._closed.set()
+        _inputs.discard(self)
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout=5)
+        with contextlib.suppress(OSError):
+            self._source.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether ``close`` was called."""
+        return self._closed.is_set()
+
+    def _run(self) -> None:
+        watched = time.monotonic()
+        while not self._closed.wait(_WATCH if self._source.period is None else self._source.period):
+            try:
+                self._source.poll()
+                if time.monotonic() - watched >= _WATCH:
+                    watched = time.monotonic()
+                    self.check()
+            except Exception as error:  # noqa: BLE001 - python-rtmidi raises errors of several kinds
+                self._count(f"looking for the port: {error}")
+
+    def _take(self, heard: Heard) -> bool:
+        """Sets what the message is mapped to; whether there was such a thing."""
+        if heard.control.kind == "cc" and self._learning and heard.control != self._just:
+            self._learn(heard)
+        found = False
+        for number, high in self._halves(heard):
+            for channel in (heard.channel, None):
+                mapping = self._mappings.get((Control(heard.control.kind, number), channel))
+                if mapping is None or (mapping.fine is None and number != heard.control.number):
+                    continue
+                found = True
+                at = mapping.fine.take(heard.channel, high=high, raw=heard.raw) if mapping.fine else position(heard)
+                if at is not None:
+                    self._set(mapping, at)
+        return found
+
+    @staticmethod
+    def _halves(heard: Heard) -> list[tuple[int, bool]]:
+        number = heard.control.number
+        fine = heard.control.kind == "cc" and 32 <= number < 64
+        return [(number, True), (number - 32, False)] if fine else [(number, True)]
+
+    def _learn(self, heard: Heard) -> None:
+        mapping = self._learning[0]
+        number = heard.control.number
+        if mapping.channel not in {None, heard.channel} or (mapping.fine is not None and number > 63):
+            return
+        self._learning.popleft()
+        base = number - 32 if mapping.fine is not None and number > 31 else number
+        self._just = heard.control
+        self._put(Control("cc", base), mapping)
+
+    def _put(self, control: Control, mapping: Mapping) -> None:
+        mapping.control = control
+        self._mappings[control, mapping.channel] = mapping
+
+    def _set(self, mapping: Mapping, at: float) -> None:
+        try:
+            mapping.set(at)
+        except Exception as error:  # noqa: BLE001 - a setter is the performer's, and the next value may suit it
+            self._count(f"{mapping.control}: {type(error).__name__}: {error}")
+            mapping.errors += 1
+            if mapping.errors == 1:
+                _LOG.warning("midi in: %s: %s (said once; counted in errors)", mapping.control, error)
+
+    def _take_clock(self, data: bytes) -> None:
+        if self._clock is None:
+            self.unmapped += 1
+            return
+        place = data[1] | data[2] << 7 if data[0] == 0xF2 else 0
+        try:
+            self._clock(_CLOCK[data[0]], time.monotonic(), place)
+        except Exception as error:  # noqa: BLE001 - likewise
+            self._count(f"clock: {type(error).__name__}: {error}")
+
+    def _count(self, reason: str) -> None:
+        self.errors += 1
+        self.last_error = reason
+
+
+def midi_in(
+    port: str | None = None, *, virtual: bool | None = None, api: str | None = None, clock: ClockHandler | None = None
+) -> MidiIn:
+    """Hears a MIDI port: ``keys = ls.midi_in("nanoKONTROL")``, then ``keys.map(...)`` or ``keys.learn(...)``.
+
+    ``port`` is the name of a port or a part of it; ``ls.ports()`` lists them. Left out, it is the one device that there
+    is, or where there is none, a port of our own named ``livesketch``, as with ``virtual=True``. ``clock`` gets MIDI
+    clock: ``(kind, seconds, sixteenths)``, kind being pulse, start, continue, stop or position.
+
+    Raises:
+        MissingExtraError: python-rtmidi is not installed.
+        OutputError: no MIDI here, no such port, or several and none was named.
+        ControlError: a port or clock of the wrong kind.
+    """
+    global _latest  # noqa: PLW0603 - midi_learn goes on with what was opened last
+    if port is not None and (not isinstance(port, str) or not port.strip()):
+        raise ControlError(f"port {port!r:.60}: expected the name of a MIDI input; ls.ports() lists them")
+    if clock is not None and not callable(clock):
+        raise ControlError(f"clock {clock!r:.60}: expected a function of (kind, seconds, sixteenths)")
+    opened = MidiIn(InPort(port, virtual=virtual, api=api), clock).start()
+    _latest = weakref.ref(opened)
+    return opened
+
+
+def midi_learn(
+    setter: Setter, low: float = 0.0, high: float = 1.0, *, bits: int = 7, port: str | None = None
+) -> MidiIn:
+    """Sets something by the MIDI controller that is moved next: ``ls.midi_learn(lambda value: ..., 0, 1.5)``.
+
+    It listens on the input that was opened last, or opens ``ls.midi_in(port)`` where there is none, or a port is named.
+    The input is returned; it listens until it is closed.
+
+    Raises:
+        ControlError, OutputError, MissingExtraError: as ``ls.midi_in`` and ``MidiIn.map``.
+    """
+    make_mapping(setter, low, high, None, bits)
+    opened = _latest() if _latest is not None and port is None else None
+    if opened is None or opened.closed:
+        opened = midi_in(port)
+    return opened.learn(setter, low, high, bits=bits)
+
+
+def _finish() -> None:
+    for opened in list(_inputs):
+        with contextlib.suppress(Exception):
+            opened.close()
+
+
+def _forget() -> None:
+    """In a forked child: the ports and their threads are the parent's."""
+    for opened in list(_inputs):
+        opened._closed.set()  # noqa: SLF001 - of this module
+    _inputs.clear()
+
+
+atexit.register(_finish)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,1 @@
+"""What MIDI out and MIDI in share: ports, and the names of notes."""

@@ -1,0 +1,298 @@
+"""Events as MIDI; ``docs/midi.md`` has what is sent."""
+
+import atexit
+import contextlib
+import functools
+import os
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Literal, TypeVar
+
+from ..errors import ControlError
+from ..events import Event
+from ..midi_ports.out_port import OutPort, Port
+from ..midi_ports.system import CLIENT
+from .base import Stage
+from .midi_channels import Channels
+from .midi_clock import Beats, make_clock
+from .midi_messages import note_off
+from .midi_pens import Pens
+from .midi_presets import FAST, Sound, make_sound
+from .pacing import due
+
+PresetName = Literal["plain", "mpe", "cc", "token"]
+_WATCH: Final = 1.0  # seconds between two looks at the list of ports
+_EXIT_LIMIT: Final = 1.0  # seconds that the end of the interpreter waits for an output that is at work
+_open: Final["weakref.WeakSet[MidiOutput]"] = weakref.WeakSet()
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def _alone(method: _F) -> _F:
+    """Of the methods of one output only one runs at a time: a panic may come from another thread than the player's."""
+
+    @functools.wraps(method)
+    def run(self: "MidiOutput", *values: Any) -> Any:
+        with self._lock:
+            return method(self, *values)
+
+    return run  # type: ignore[return-value]
+
+
+class MidiOutput:
+    """Plays events on a MIDI port, remembers what sounds, and goes on when the port is away.
+
+    ``sent`` counts messages that went out and ``dropped`` those that could not, since the port was away; ``thinned``
+    counts values of controls that a later one overtook (see ``rate``). ``port_lost`` and ``port_back`` count how often
+    the port went and came back: about once a second ``tick`` looks whether it is there. When it is back, notes that may
+    hang are ended and the first messages are sent again. ``errors`` counts losses and events that could not be played,
+    and ``last_error`` says why.
+
+    ``lift`` ends all notes. ``panic`` does too, then turns sustain off, all sound off and all notes off, and centres
+    the bend, on each channel in use; so do ``close`` and the end of the interpreter.
+    """
+
+    paces = False
+    may_drop = True
+
+    def __init__(self, port: Port, sound: Sound, clock: float | Beats | None = None) -> None:
+        self._port = port
+        self._sound = sound
+        self._clock = make_clock(clock)
+        self._lock = threading.RLock()
+        self._channels = Channels(self._emit, sound.rate)
+        self._pens = Pens(sound.make(self._channels))
+        self._voices = 1
+        self._opened = False
+        self._connected = False
+        self._watched: float | None = None
+        self._hanging: set[tuple[int, int]] = set()
+        self._now = 0.0
+        self.sent = self.dropped = self.errors = self.port_lost = self.port_back = 0
+        self.last_error = ""
+
+    def __repr__(self) -> str:
+        state = "" if self._connected else ", port lost" if self._opened else ", closed"
+        counts = [f"{self.sent} messages sent"]
+        counts += [f"{self.dropped} dropped"] if self.dropped else []
+        counts += [f"port lost {self.port_lost} times, back {self.port_back}"] if self.port_lost else []
+        trouble = f", last error: {self.last_error:.100}" if self.last_error else ""
+        said = f"{', '.join(counts)}, {self.errors} errors{trouble}"
+        return f"<midi {self._port.name!r:.60} {self._sound.preset}{state}: {said}>"
+
+    @property
+    def thinned(self) -> int:
+        """Values of controls that were not sent, since a later one came before their turn."""
+        return self._channels.thinned
+
+    @property
+    def sounding(self) -> list[tuple[int, int]]:
+        """The notes that sound, as (channel, note number)."""
+        return sorted(self._channels.ledger)
+
+    @_alone
+    def open(self, name: str, voices: int, stage: Stage) -> None:  # noqa: ARG002 - MIDI has no names
+        """A player starts: connects, and tells the receiver what it must know first. OutputError: no such port."""
+        if not self._connected and not self._opened:  # a port that was lost is looked for, and is no news
+            self._port.open()
+            self._connected = True
+            self._watched = None
+        again, self._opened = self._opened and voices <= self._voices, True
+        self._voices = max(1, voices)
+        _open.add(self)
+        if not again:
+            self._introduce()
+
+    @_alone
+    def send(self, event: Event) -> None:
+        """Plays an event: notes at once, controls as ``rate`` allows."""
+        if not self._opened:
+            self._count("an event while no player has the MIDI port open; it is left out")
+            return
+        try:
+            self._pens.take(event)
+        except (AttributeError, TypeError, ValueError, OverflowError) as error:
+            self._count(f"{type(event).__name__} not played: {error}")
+
+    @_alone
+    def tick(self, now: float) -> None:
+        """Sends what is due, the clock's pulses first; about once a second looks whether the port is there."""
+        if not self._opened:
+            return
+        self._now = now
+        self._pulse(now)
+        self._pens.settle()
+        self._channels.advance(now)
+        if due(self._watched, now, _WATCH):
+            self._watched = now
+            self._watch()
+
+    @_alone
+    def lift(self) -> None:
+        """Ends all notes, and sends where the controls are."""
+        if self._opened:
+            self._pens.lift()
+            self._channels.silence(self._pens.at)
+
+    @_alone
+    def panic(self) -> None:
+        """Silence now: note-offs of what sounds, then CC64 0, CC120, CC123 and bend centre on each channel in use."""
+        if self._opened:
+            self._pens.lift()
+            self._channels.panic(self._pens.at)
+
+    @_alone
+    def close(self) -> None:
+        """Panic, and the port closed. A later ``open`` goes on."""
+        if self._opened:
+            try:
+                if not self._connected:
+                    self._watch()  # it may be back: then notes that hang are ended
+                self.lift()
+                for message in self._clock.stop() if self._clock else []:
+                    self._emit(self._now, message)
+                self.panic()
+                self._port.close()
+            except OSError as error:
+                self._count(f"{self._port.name}: closing failed: {error}")
+            finally:
+                self._opened = self._connected = False
+                self._hanging.clear()
+                self._channels.forget()
+                _open.discard(self)
+
+    def _introduce(self) -> None:
+        for message in self._pens.preset.setup(self._voices):
+            self._emit(self._now, message)
+
+    def _pulse(self, now: float) -> None:
+        if self._clock is None:
+            return
+        try:
+            messages = self._clock.due(now)
+        except Exception as error:  # noqa: BLE001 - the beat's function is the performer's
+            self._count(f"clock: {type(error).__name__}: {error}")
+            return
+        for message in messages:
+            self._emit(now, message)
+
+    def _emit(self, at: float, message: bytes) -> None:  # noqa: ARG002 - what is due is sent now
+        if self._connected:
+            try:
+                self._port.send(message)
+            except Exception as error:  # noqa: BLE001 - python-rtmidi raises errors of several kinds
+                self._lose(str(error))
+            else:
+                self.sent += 1
+                return
+        self.dropped += 1
+        if message[0] & 0xF0 == 0x80:
+            self._hanging.add(((message[0] & 15) + 1, message[1]))
+
+    def _watch(self) -> None:
+        if self._connected:
+            try:
+                if self._port.present():
+                    return
+                reason = "the port is gone"
+            except Exception as error:  # noqa: BLE001 - likewise
+                reason = str(error)
+            self._lose(reason)
+            return
+        try:
+            self._port.open()
+        except OSError:
+            return  # not yet
+        self._connected = True
+        self.port_back += 1
+        hanging, self._hanging = sorted(self._hanging), set()
+        for note in hanging:
+            self._emit(self._now, note_off(*note))
+        self._channels.panic(self._now)
+        self._channels.forget()
+        self._introduce()
+
+    def _lose(self, reason: str) -> None:
+        self._connected = False
+        self._watched = self._now
+        self._hanging |= set(self._channels.ledger)
+        self.port_lost += 1
+        self._count(f"port_lost: {self._port.name}: {reason}; it is looked for once a second")
+        with contextlib.suppress(Exception):
+            self._port.release()
+
+    def _count(self, reason: str) -> None:
+        self.errors += 1
+        self.last_error = reason
+
+
+def midi(
+    port: str | None = None,
+    *,
+    preset: PresetName = "plain",
+    scale: str | Sequence[int] | None = None,
+    root: int | str = "C3",
+    octaves: int = 3,
+    channel: int | Sequence[int] | None = None,
+    controls: Sequence[int] = (16, 17, 18),
+    program: int | None = None,
+    fast: float = FAST,
+    rate: float = 100.0,
+    clock: float | Beats | None = None,
+    virtual: bool | None = None,
+    api: str | None = None,
+) -> MidiOutput:
+    """An output that plays MIDI: ``ls.play(cat, to=[ls.midi("my synth", preset="mpe")])``.
+
+    Args:
+        port: the name of a port, or a part of it; ``ls.ports()`` lists them. Left out, a port of our own named
+            ``livesketch`` that other programs connect to (Linux, macOS).
+        preset: ``plain``: a stroke is a note; ``mpe``: a stroke is an MPE voice; ``cc``: the pen as 14-bit controllers;
+            ``token``: a text's tokens as notes. ``docs/midi.md`` has them as tables.
+        scale: such as ``"minor"``, or semitones, ``[0, 3, 7]``. Left out: pentatonic; ``mpe`` then bends each note to
+            the exact height.
+        root: the note at the bottom of the stage, ``"C3"`` or 48 (C4, 60, is middle C).
+        octaves: from the bottom of the stage to its top, 1 to 10.
+        channel: of voice 0, 1 to 16, the next voices on the next ones; or a list for the voices in turn.
+        controls: of ``cc``: the controllers of x, y (with n + 32 for the low bits) and of the pen.
+        program: 1 to 128, chosen when it opens.
+        fast: stage units a second at which a pen is at its loudest.
+        rate: the most messages a second of each control; notes are never held back.
+        clock: sends MIDI clock, in beats a minute, or by a function that gives the beat at a moment.
+        virtual: True makes ``port`` a port of our own.
+        api: ``"alsa"``, ``"jack"``, ``"core"``, ``"windows"``; left out, the machine's own.
+
+    Raises:
+        ControlError: one of these out of its range.
+        MissingExtraError: python-rtmidi is not installed.
+        OutputError: no MIDI here, or no such port; that is found out now, before anything plays.
+    """
+    sound = make_sound(preset, scale, root, octaves, channel, controls, program, fast, rate)
+    make_clock(clock)
+    if port is not None and (not isinstance(port, str) or not port.strip()):
+        raise ControlError(f"port {port!r:.60}: expected the name of a MIDI port, or nothing for one named {CLIENT!r}")
+    own = OutPort(port, virtual=port is None if virtual is None else bool(virtual), api=api)
+    own.check()
+    return MidiOutput(own, sound, clock)
+
+
+def _finish() -> None:
+    """At the end of the interpreter: notes off, whatever is still open."""
+    for output in list(_open):
+        if output._lock.acquire(timeout=_EXIT_LIMIT):  # noqa: SLF001 - a player's thread may be within it, for ever
+            with contextlib.suppress(Exception):
+                output.close()
+            output._lock.release()  # noqa: SLF001 - likewise
+
+
+def _forget() -> None:
+    """In a forked child: the ports are the parent's, and so is their silence."""
+    for output in list(_open):
+        output._opened = output._connected = False  # noqa: SLF001 - of this module
+        output._lock = threading.RLock()  # noqa: SLF001 - its owner is not in this process
+    _open.clear()
+
+
+atexit.register(_finish)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
