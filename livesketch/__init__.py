@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from .player import pace as pace
     from .player.clock import OfflineClock as OfflineClock
     from .player.conductor import clock as clock
+    from .player.log import log as log
     from .player.performance import draw as draw
     from .player.performance import hush as hush
     from .player.performance import panic as panic
@@ -141,6 +142,7 @@ _HOMES = {
     "lfo": "patterns",
     "listen": "remote.listening",
     "load_strokes": "stroke_files",
+    "log": "player.log",
     "midi": "outputs.midi",
     "midi_file": "outputs.midi_file",
     "midi_in": "inputs.midi",
@@ -214,6 +216,7 @@ __all__ = [
     "lfo",
     "listen",
     "load_strokes",
+    "log",
     "midi",
     "midi_file",
     "midi_in",

@@ -101,7 +101,7 @@ def test_a_tempo_out_of_range_is_refused_and_the_old_one_stays(bad):
     [
         lambda: pace.speed(0),
         lambda: pace.human(-1),
-        lambda: pace.beats(),
+        pace.beats,
         lambda: pace.beats(1, stroke=2),
         lambda: pace.human(breath=3),
     ],
@@ -576,3 +576,24 @@ def test_a_fitted_drawing_that_is_changed_in_the_middle_keeps_its_place(model):
 def test_play_is_what_the_package_offers(model):
     assert ls.play is play
     assert isinstance(Ahead(ls.sketch(model)), Ahead)
+
+
+# What happened
+
+
+def test_what_happened_is_kept_and_shown_on_request(model, capfd):
+    class Bad(ls.Recorder):
+        def send(self, event):
+            raise RuntimeError("no paper %d" % 7)
+
+    ls.play(ls.sketch(model, seed=7), Bad(), rate=5000, then="stop").wait(5)
+    lines = ls.log()
+    assert any("no paper 7" in line and "warning" in line for line in lines)
+    assert str(lines)
+    assert repr(lines).count("\n") == len(lines) - 1
+    assert len(ls.log(1)) == 1
+    assert ls.log(0) == []
+    for bad in (-1, 1.5, "all", 10**6):
+        with pytest.raises(ls.ControlError):
+            ls.log(bad)
+    assert capfd.readouterr() == ("", "")

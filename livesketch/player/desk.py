@@ -8,9 +8,10 @@ from typing import Any, Final
 from ..cues import CueMaker
 from ..events import Change, Cue, CueKind, Event, PenAction
 from ..outputs.base import Output, Stage
+from .log import ring
 
 _LOG: Final = logging.getLogger("livesketch")
-_LOG.addHandler(logging.NullHandler())  # nothing is printed into a prompt unless the performer asks for it
+_LOG.addHandler(ring)  # nothing is printed into a prompt unless the performer asks for it
 
 
 @dataclass(slots=True)
