@@ -1,6 +1,9 @@
 """The OSC output: every byte of every message, when datagrams go, and what happens when they cannot."""
 
+import math
 import socket
+import struct
+import time
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -376,3 +379,64 @@ def test_every_name_gives_a_valid_address(name: str) -> None:
     assert (
         OscMessage(osc_message(f"/livesketch/{part}/pen", "i", np.int64(1)).dgram).address == f"/livesketch/{part}/pen"
     )
+
+
+# Latency and timetags
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"mode": "early"},
+        {"latency": -0.1},
+        {"latency": math.nan},
+        {"latency": 11},
+        {"nudge": -0.1},
+        {"latency": 0.1, "nudge": -0.2},
+        {"latency": "much"},
+    ],
+)
+def test_a_latency_that_is_none_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ControlError):
+        osc("127.0.0.1:9000", **wrong)
+
+
+def test_what_comes_later_is_held_until_then(receiver: Receiver) -> None:
+    out = osc(f"127.0.0.1:{receiver.port}", latency=0.3, nudge=-0.1)
+    out.open("cat", 1, STAGE)
+    out.tick(5.0)
+    receiver.datagrams()
+    for k in range(4):
+        out.send(action(k, 0.5, 0.5, at=5.0 + k / 100))
+    assert out.next_tick == pytest.approx(5.2)
+    out.tick(5.1)
+    assert receiver.messages() == []
+    out.tick(5.2)
+    assert [address for address, _ in receiver.messages()].count("/livesketch/cat/pen") == 1
+    out.tick(5.2151)
+    assert [address for address, _ in receiver.messages()].count("/livesketch/cat/pen") == 1
+    out.lift()  # nothing is lost where it stops
+    assert out.next_tick is None
+    assert [address for address, _ in receiver.messages()].count("/livesketch/cat/pen") == 2
+    out.close()
+
+
+def test_a_timetag_says_when_it_is_due(receiver: Receiver) -> None:
+    out = osc(f"127.0.0.1:{receiver.port}", mode="timetag", latency=0.25)
+    out.open("cat", 1, STAGE)
+    out.tick(100.0)
+    receiver.datagrams()
+    out.send(action(0, 0.5, 0.5, at=100.5))
+    before = time.time()
+    out.tick(100.0)
+    after = time.time()
+    (packet,) = receiver.datagrams()
+    assert packet.startswith(b"#bundle\0")
+    seconds, fraction = struct.unpack(">II", packet[8:16])
+    moment = seconds - 2208988800 + fraction / 2**32
+    assert before + 0.75 - 1e-3 <= moment <= after + 0.75 + 1e-3
+    assert next(address for address, _ in read_packet(packet)) == "/livesketch/cat/pen"
+    out.close()
+    out.send(action(1, 0.5, 0.5))  # by hand: at once
+    assert not receiver.datagrams()[-1].startswith(b"#bundle")
+    out.close()

@@ -4,15 +4,15 @@ Only the types ``i``, ``f`` and ``s`` are sent, in datagrams of at most 1,400 by
 receivers crash on anything else. python-osc builds the bytes; which bytes is settled here.
 """
 
-import math
 import socket
-from typing import TYPE_CHECKING, Any
+import time
+from collections import deque
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from ..errors import ControlError, OutputError
+from ..errors import OutputError
 from ..events import Cue, Event, Pen, PenAction, Token
 from .base import Stage
+from .osc_options import Mode, checked_delay, checked_mode, checked_rate
 from .osc_wire import INT_MAX, float32, osc_message, osc_name, osc_packets, resolve
 from .pacing import due
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _PERIOD = 1.0  # seconds between two /livesketch/alive and between two /state of a voice
 _SEND_TIMEOUT = 0.05  # seconds; a full send buffer may not stop the clock for longer
-_FASTEST = 1e300  # datagrams per second; its inverse is still a time
 _MAX_QUEUE = 4096  # messages; nobody ticks, so they go without waiting
 
 
@@ -56,10 +55,14 @@ class OscOutput:
     paces = False
     may_drop = False
 
-    def __init__(self, target: str, *, rate: float = 120.0) -> None:
+    def __init__(
+        self, target: str, *, rate: float = 120.0, mode: Mode = "hold", latency: float = 0.0, nudge: float = 0.0
+    ) -> None:
         self._target = target
         self._family, self._address = resolve(target)
-        self.rate = _rate(rate)
+        self.rate = checked_rate(rate)
+        self.mode, self._late = checked_mode(mode), checked_delay(latency, nudge)
+        self._held: deque[tuple[float, Event]] = deque()
         self.sent = 0
         self.datagrams = 0
         self.errors = 0
@@ -73,6 +76,10 @@ class OscOutput:
         self._alive = 0
         self._told_alive: float | None = None
         self._flushed: float | None = None
+        self._now: float | None = None
+        """The player's clock at the last tick."""
+        self._at = 0.0
+        """When the last event was due, on that clock."""
 
     def __repr__(self) -> str:
         trouble = f", last error: {self.last_error}" if self.last_error else ""
@@ -89,6 +96,10 @@ class OscOutput:
     def send(self, event: Event) -> None:
         """Queues the event's messages, or sends them at once when no player has opened this output."""
         try:
+            if self._opened and self.mode == "hold" and self._late:
+                self._held.append((event.at + self._late, event))
+                return
+            self._at = event.at
             self._take(event)
         except (OutputError, AttributeError, TypeError, ValueError, OverflowError) as error:
             self._count(f"{type(event).__name__} not sent: {error}")
@@ -97,6 +108,9 @@ class OscOutput:
 
     def tick(self, now: float) -> None:
         """Adds what is due every second, then sends the queue if ``rate`` allows; ``now`` in seconds."""
+        self._now = now
+        while self._held and self._held[0][0] <= now:
+            self._let_go()
         if self._opened:
             if due(self._told_alive, now, _PERIOD):
                 self._told_alive = now
@@ -106,12 +120,14 @@ class OscOutput:
                 if due(voice.told, now, _PERIOD):
                     voice.told = now
                     self._say_state(voice)
-        if self._queue and due(self._flushed, now, 1.0 / self.rate):
+        if self._queue and (self.mode == "timetag" or due(self._flushed, now, 1.0 / self.rate)):
             self._flushed = now
             self._flush()
 
     def lift(self) -> None:
         """Ends the strokes that are open, tells every voice's ``/state``, and sends all that is queued."""
+        while self._held:
+            self._let_go()
         for voice in self._voices.values():
             if voice.open_stroke:
                 voice.open_stroke, voice.lifted = False, True
@@ -126,6 +142,18 @@ class OscOutput:
         self._opened = False
         self._told_alive = None
         self._drop_socket()
+
+    @property
+    def next_tick(self) -> float | None:
+        """When something that is held is due, on the player's clock; None: nothing is held."""
+        return self._held[0][0] if self._held else None
+
+    def _let_go(self) -> None:
+        _, event = self._held.popleft()
+        try:
+            self._take(event)
+        except (OutputError, AttributeError, TypeError, ValueError, OverflowError) as error:
+            self._count(f"{type(event).__name__} not sent: {error}")
 
     def _take(self, event: Event) -> None:
         voice = self._voice(event.name, int(event.voice))
@@ -201,7 +229,9 @@ class OscOutput:
 
     def _flush(self) -> None:
         queue, self._queue = self._queue, []
-        for count, packet in osc_packets(queue):
+        timed = self.mode == "timetag" and self._opened and self._now is not None
+        moment = time.time() + self._at + self._late - (self._now or 0.0) if timed else None  # wall time: only here
+        for count, packet in osc_packets(queue, moment):
             try:
                 self._send_datagram(packet)
             except OSError as error:
@@ -242,19 +272,17 @@ class OscOutput:
             self._socket = None
 
 
-def osc(target: str, *, rate: float = 120.0) -> OscOutput:
+def osc(
+    target: str, *, rate: float = 120.0, mode: Mode = "hold", latency: float = 0.0, nudge: float = 0.0
+) -> OscOutput:
     """An output that sends OSC over UDP to ``"host:port"``, such as ``ls.osc("127.0.0.1:9000")``.
 
     ``rate`` is the most datagrams per second; above it several messages share a datagram and none is dropped.
+    ``latency`` is by how many seconds everything comes later than it is due, and ``nudge`` what is added to that for
+    this receiver alone, also below 0; together 0 to 10. ``mode`` is ``hold``, which sends when it is due there, for any
+    receiver; or ``timetag``, which sends at once in bundles that say when they are due, for receivers that wait for
+    that (SuperCollider, liblo; Pure Data and others play them at once), whatever the network does meanwhile.
     IPv6 addresses stand in brackets: ``"[::1]:9000"``. The name is resolved once, here. OutputError: a target that
     cannot be read or resolved. ControlError: a rate that is not above 0.
     """
-    return OscOutput(target, rate=rate)
-
-
-def _rate(value: Any) -> float:
-    number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    rate = float(value) if number and abs(value) < _FASTEST else math.nan
-    if not rate > 0:
-        raise ControlError(f"osc rate {value!r:.60}: expected datagrams per second, above 0; try rate=120")
-    return rate
+    return OscOutput(target, rate=rate, mode=mode, latency=latency, nudge=nudge)

@@ -61,29 +61,30 @@ def osc_message(address: str, types: str, *values: object) -> "OscMessage":
     return message
 
 
-def osc_packets(messages: "list[OscMessage]") -> "Iterator[tuple[int, bytes]]":
+def osc_packets(messages: "list[OscMessage]", moment: float | None = None) -> "Iterator[tuple[int, bytes]]":
     """The messages, in order, in as few datagrams as hold them: (number of messages, bytes) of each datagram.
 
-    A message alone goes as it is; several share a bundle with the timetag "immediately".
+    A message alone goes as it is; several share a bundle with the timetag "immediately". With a moment, seconds since
+    1970, all go in bundles with that timetag.
     """
     group: list[OscMessage] = []
     size = _BUNDLE_HEAD
     for message in messages:
         if group and size + 4 + message.size > MAX_DATAGRAM:
-            yield len(group), _bytes(group)
+            yield len(group), _bytes(group, moment)
             group, size = [], _BUNDLE_HEAD
         group.append(message)
         size += 4 + message.size
     if group:
-        yield len(group), _bytes(group)
+        yield len(group), _bytes(group, moment)
 
 
-def _bytes(messages: "list[OscMessage]") -> bytes:
+def _bytes(messages: "list[OscMessage]", moment: float | None) -> bytes:
     from pythonosc.osc_bundle_builder import IMMEDIATELY, OscBundleBuilder  # noqa: PLC0415 - loaded when first used
 
-    if len(messages) == 1:
+    if len(messages) == 1 and moment is None:
         return bytes(messages[0].dgram)
-    builder = OscBundleBuilder(IMMEDIATELY)
+    builder = OscBundleBuilder(IMMEDIATELY if moment is None else moment)  # type: ignore[arg-type] # its float is a moment
     for message in messages:
         builder.add_content(message)
     return bytes(builder.build().dgram)

@@ -1,6 +1,7 @@
 """The outputs of one performance: events with their cues go out, and no output can stop the others."""
 
 import logging
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -109,6 +110,11 @@ class Desk:
         """Once after each step, and now and then while waiting."""
         for output in self.outputs:
             self._attempt(output, output.tick, now)
+
+    def next_tick(self) -> float:
+        """When the first of the outputs that say so wants to be ticked; infinity where none does."""
+        wanted = (getattr(output, "next_tick", None) for output in self.outputs)
+        return min((moment for moment in wanted if moment is not None), default=math.inf)
 
     def finish(self, at: float, kind: CueKind, keep: Iterable[Output] = ()) -> None:
         """Pen up everywhere, open strokes and drawings ended, a cue that says why; closes all outputs but ``keep``."""

@@ -238,7 +238,8 @@ class Playing:
                 return due
             if due - now > SPARE and self._prepare():
                 continue
-            self._clock.wait_until(min(due, now + TICK, self._tempo.time(self._until)), self._wake)
+            turn = min(due, now + TICK, self._tempo.time(self._until), self._desk.next_tick())
+            self._clock.wait_until(turn, self._wake)
             if self._clock.now() < due:
                 self._desk.tick(self._clock.now())
 
