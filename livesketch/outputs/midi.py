@@ -68,8 +68,20 @@ class MidiOutput:
         self._watched: float | None = None
         self._hanging: set[tuple[int, int]] = set()
         self._now = 0.0
+        self.recipe: Callable[[], MidiOutput] | None = None
+        """What makes it again, in another process."""
         self.sent = self.dropped = self.errors = self.port_lost = self.port_back = 0
         self.last_error = ""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.recipe is None or self._opened:
+            raise TypeError("a MIDI output that is open does not go to another process")
+        return self.recipe, ()
+
+    @property
+    def reconnects(self) -> int:
+        """How often the port came back."""
+        return self.port_back
 
     def __repr__(self) -> str:
         state = "" if self._connected else ", port lost" if self._opened else ", closed"
@@ -273,7 +285,12 @@ def midi(
         raise ControlError(f"port {port!r:.60}: expected the name of a MIDI port, or nothing for one named {CLIENT!r}")
     own = OutPort(port, virtual=port is None if virtual is None else bool(virtual), api=api)
     own.check()
-    return MidiOutput(own, sound, clock)
+    made = MidiOutput(own, sound, clock)
+    made.recipe = functools.partial(
+        midi, port, preset=preset, scale=scale, root=root, octaves=octaves, channel=channel, controls=controls,
+        program=program, fast=fast, rate=rate, clock=clock, virtual=virtual, api=api,
+    )  # fmt: skip
+    return made
 
 
 def _finish() -> None:
