@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import livesketch as ls
+from livesketch.player.process import engine
 
 REPO = Path(__file__).resolve().parent.parent
 EXAMPLES = sorted((REPO / "examples").glob("*.py"))
@@ -76,6 +77,7 @@ def test_python_blocks_run(path: Path, tmp_path: Path, monkeypatch: pytest.Monke
                 exec(compile(padded, str(path), "exec"), namespace)
     finally:
         ls.hush()
+        engine.close()
 
 
 @pytest.mark.parametrize(
