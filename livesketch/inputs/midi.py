@@ -37,7 +37,7 @@ class MidiIn:
 
     def __init__(self, source: Source, clock: ClockHandler | None = None) -> None:
         self._source = source
-        self._clock = clock
+        self._clocks: tuple[ClockHandler, ...] = () if clock is None else (clock,)
         self._mappings: dict[tuple[Control, int | None], Mapping] = {}
         self._learning: deque[Mapping] = deque()
         self._just: Control | None = None
@@ -116,13 +116,29 @@ class MidiIn:
                 self._learning.clear()
         return self
 
+    def hear_clock(self, handler: ClockHandler) -> None:
+        """Hands MIDI clock on to this function too, as to the ``clock=`` of ``ls.midi_in``."""
+        with self._lock:
+            self._clocks = (*self._clocks, handler)
+
+    def unhear_clock(self, handler: ClockHandler) -> None:
+        """No more of it. Twice is harmless."""
+        with self._lock:
+            self._clocks = tuple(one for one in self._clocks if one != handler)
+
+    @property
+    def name(self) -> str:
+        """What it is connected to."""
+        return self._source.name
+
     def receive(self, data: bytes) -> None:
         """A message, as if it had come from the port. Nothing escapes: what goes wrong is counted."""
+        now = time.monotonic()  # before anything else: a pulse is a moment
         with self._lock:
             self.messages += 1
             try:
                 if data and data[0] in _CLOCK:
-                    self._take_clock(data)
+                    self._take_clock(data, now)
                     return
                 heard = read_message(data)
             except (ValueError, TypeError, IndexError) as error:
@@ -219,15 +235,14 @@ class MidiIn:
             if mapping.errors == 1:
                 _LOG.warning("midi in: %s: %s (said once; counted in errors)", mapping.control, error)
 
-    def _take_clock(self, data: bytes) -> None:
-        if self._clock is None:
-            self.unmapped += 1
-            return
-        place = data[1] | data[2] << 7 if data[0] == 0xF2 else 0
-        try:
-            self._clock(_CLOCK[data[0]], time.monotonic(), place)
-        except Exception as error:  # noqa: BLE001 - likewise
-            self._count(f"clock: {type(error).__name__}: {error}")
+    def _take_clock(self, data: bytes, now: float) -> None:
+        self.unmapped += not self._clocks
+        place = data[1] | data[2] << 7 if self._clocks and data[0] == 0xF2 else 0
+        for handler in self._clocks:
+            try:
+                handler(_CLOCK[data[0]], now, place)
+            except Exception as error:  # noqa: BLE001 - likewise
+                self._count(f"clock: {type(error).__name__}: {error}")
 
     def _count(self, reason: str) -> None:
         self.errors += 1

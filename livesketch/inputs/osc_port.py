@@ -22,8 +22,10 @@ _LARGEST: Final = 65536
 """Bytes; no UDP datagram is larger."""
 _KERNEL: Final = 1 << 20
 """Bytes asked of the system for datagrams that were not read yet."""
-_TURN: Final = 256
-"""Datagrams that are read before looking whether to close."""
+_TURN: Final = 64
+"""Datagrams that are read in one go."""
+_REST: Final = 0.001
+"""Seconds behind a full turn: under a flood the players' threads come first."""
 _PAUSE: Final = 0.05
 """Seconds to wait where receiving itself fails."""
 _URGENT: Final = 64
@@ -121,6 +123,7 @@ class OscPort:
                 time.sleep(_PAUSE)
                 return
             self._take(packet, sender)
+        time.sleep(_REST)
 
     def _take(self, packet: bytes, sender: Sender) -> None:
         try:

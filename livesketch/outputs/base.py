@@ -32,6 +32,10 @@ class Output(Protocol):
     An output belongs to one player at a time: a player that ends closes it, also under another that still plays into
     it. Give each player its own, such as two ``osc`` outputs to one receiver; of two players of one name the later
     takes over those that both have.
+
+    It may also have ``panic()``, silence now; ``next_tick``, when it wants the next ``tick`` at the latest (seconds on
+    the player's clock, or None); and ``follow_tempo(tempo)``, which is told the players' beat before ``open``:
+    ``tempo.beat(at)`` and ``tempo.time(beat)``.
     """
 
     paces: bool

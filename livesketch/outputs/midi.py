@@ -15,7 +15,7 @@ from ..midi_ports.out_port import OutPort, Port
 from ..midi_ports.system import CLIENT
 from .base import Stage
 from .midi_channels import Channels
-from .midi_clock import Beats, make_clock
+from .midi_clock import BeatLine, Beats, make_clock
 from .midi_messages import note_off
 from .midi_pens import Pens
 from .midi_presets import FAST, Sound, make_sound
@@ -55,10 +55,11 @@ class MidiOutput:
     paces = False
     may_drop = True
 
-    def __init__(self, port: Port, sound: Sound, clock: float | Beats | None = None) -> None:
+    def __init__(self, port: Port, sound: Sound, clock: float | Beats | bool | None = None) -> None:
         self._port = port
         self._sound = sound
         self._clock = make_clock(clock)
+        self._follows = clock is True
         self._lock = threading.RLock()
         self._channels = Channels(self._emit, sound.rate)
         self._pens = Pens(sound.make(self._channels))
@@ -101,6 +102,16 @@ class MidiOutput:
     def sounding(self) -> list[tuple[int, int]]:
         """The notes that sound, as (channel, note number)."""
         return sorted(self._channels.ledger)
+
+    def follow_tempo(self, tempo: BeatLine) -> None:
+        """The beat of its player, which ``clock=True`` goes by; a player says it before it opens an output."""
+        if self._clock is not None and self._follows:
+            self._clock.line = tempo
+
+    @property
+    def next_tick(self) -> float | None:
+        """When the next pulse is due, on the player's clock; None: none is."""
+        return None if self._clock is None or not self._opened else self._clock.next
 
     @_alone
     def open(self, name: str, voices: int, stage: Stage) -> None:  # noqa: ARG002 - MIDI has no names
@@ -250,7 +261,7 @@ def midi(
     program: int | None = None,
     fast: float = FAST,
     rate: float = 100.0,
-    clock: float | Beats | None = None,
+    clock: float | Beats | bool | None = None,
     virtual: bool | None = None,
     api: str | None = None,
 ) -> MidiOutput:
@@ -270,7 +281,8 @@ def midi(
         program: 1 to 128, chosen when it opens.
         fast: stage units a second at which a pen is at its loudest.
         rate: the most messages a second of each control; notes are never held back.
-        clock: sends MIDI clock, in beats a minute, or by a function that gives the beat at a moment.
+        clock: sends MIDI clock: True, of the players' beat (``ls.clock``); a number, of so many beats a minute; or a
+            function that gives the beat at a moment.
         virtual: True makes ``port`` a port of our own.
         api: ``"alsa"``, ``"jack"``, ``"core"``, ``"windows"``; left out, the machine's own.
 

@@ -1,7 +1,7 @@
 """Steps that are made before they are due, and taken back where somebody changes what comes next."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, cast, runtime_checkable
 
@@ -37,7 +37,8 @@ class Rewindable(Protocol):
 
     def events(self) -> Sequence[Event]: ...  # noqa: D102 - one step's
 
-    def ahead(self, taken_back: Any) -> Any: ...  # noqa: D102 - what is called before a change; None: nothing
+    def ahead(self, taken_back: Any) -> bool: ...  # noqa: D102 - what is called before a change; False: another is
+    def unsend(self, fed: Sequence[Any]) -> None: ...  # noqa: D102 - what is to be sent again
 
     @property
     def lock(self) -> Any: ...  # noqa: D102 - held while it changes
@@ -45,6 +46,8 @@ class Rewindable(Protocol):
 
 class Ahead:
     """The steps of a stream, some of them made ahead. A stream that cannot be rewound is never looked ahead in.
+
+    Nor is one in which another player looks ahead already: that takes its steps back whenever this one makes a step.
 
     Whoever changes the stream (a control, strokes that are fed) calls ``take_back`` first, through the stream itself,
     under its lock: so a change acts on the next step that is played, not on the next that is made.
@@ -54,21 +57,22 @@ class Ahead:
         """``whole``: nothing is made behind the end of a drawing before that was played."""
         self._stream, self._whole = stream, whole
         self._made: deque[Made] = deque()
-        self._fed: tuple[Event, ...] = ()
-        """What was fed and belonged to a step that was taken back."""
         self._changed: tuple[Note, ...] = ()
-        """Controls that were changed by hand before such a step."""
-        self._notes = getattr(stream, "notes", list)
-        getattr(stream, "noting", _nothing)(on=True)
+        """Controls that were changed by hand before a step that was taken back."""
         self._over = False
-        self.rewindable = isinstance(stream, Rewindable)
-        self._making = False
+        self._error: Exception | None = None
+        """What the stream raised behind what is made; raised when that was played."""
+        self._busy = False
+        """A step is being made, or some are being taken back: the stream says of this too that it changes."""
         self.taken_back = 0
         """Steps that were made in vain."""
         self.beat = 0.0
         """That of the step that is made next, for controls that move."""
-        if self.rewindable:
-            stream.ahead(self.take_back)
+        self.rewindable = isinstance(stream, Rewindable) and stream.ahead(self.take_back)
+        self._notes: Callable[[], list[Note]] = list
+        if self.rewindable or not isinstance(stream, Rewindable):  # else they are noted for the other player
+            self._notes = getattr(stream, "notes", list)
+            getattr(stream, "noting", _nothing)(on=True)
 
     def __len__(self) -> int:
         return len(self._made)
@@ -77,27 +81,37 @@ class Ahead:
         """Takes back what was not played; the stream is where it was heard last."""
         if self.rewindable:
             with self._stream.lock:
-                self.take_back()
-                self._stream.ahead(None)
+                try:
+                    self.take_back()
+                finally:
+                    self._stream.ahead(None)
+        elif isinstance(self._stream, Rewindable):
+            return
         getattr(self._stream, "noting", _nothing)(on=False)
         getattr(self._stream, "move", _nothing)(None)
 
     def make(self) -> bool:
-        """One more step; False where the stream is over.
+        """One more step; False where the stream is over, or fails behind steps that are still to be played.
 
         Raises:
-            Whatever the stream raises.
+            Whatever the stream raises, once all that was made before is played.
         """
-        if self._over or (self._whole and self._made and boundary(self._made[-1].events[-1], "drawing")):
-            return False
         if not self.rewindable:
-            return self._make()
+            return not self._over and self._make()
         with self._stream.lock:
-            self._making = True
+            ends = self._whole and self._made and boundary(self._made[-1].events[-1], "drawing")
+            if self._over or self._error is not None or ends:
+                return False
+            self._busy = True
             try:
                 return self._make()
+            except Exception as err:
+                if not self._made:
+                    raise
+                self._error = err
+                return False
             finally:
-                self._making = False
+                self._busy = False
 
     def _make(self) -> bool:
         self._changed = (*self._changed, *self._notes())
@@ -107,11 +121,9 @@ class Ahead:
         except StopIteration:
             self._over = True
             return False
-        fed, self._fed = self._fed, ()
         by_hand, self._changed = self._changed, ()
         own = 1 if self.rewindable else len(events)
-        made = Made((*fed, *events), len(fed) + len(events) - own, (*by_hand, *self._notes()), len(by_hand))
-        self._made.append(made)
+        self._made.append(Made(events, len(events) - own, (*by_hand, *self._notes()), len(by_hand)))
         return True
 
     def first(self) -> Made | None:
@@ -120,7 +132,9 @@ class Ahead:
             try:
                 return self._made[0]
             except IndexError:
-                if not self.make():
+                if self._error is not None:
+                    raise self._error from None
+                if not self.make() and not self._made:
                     return None
 
     def made(self, count: int) -> list[Made]:
@@ -156,15 +170,20 @@ class Ahead:
 
     def take_back(self) -> None:
         """Takes back what was made and not played; the stream calls it, under its lock, before something changes."""
-        steps = len(self._made)
-        if not steps or self._making:
+        if not self._made or self._busy:
             return
-        fed = tuple(event for made in self._made for event in made.events[: made.given])
+        fed = self._made[0].events[: self._made[0].given]
         changed = tuple(note for made in self._made for note in made.changes[: made.by_hand])
-        self._made.clear()
-        self._fed, self._changed = (*self._fed, *fed), (*self._changed, *changed)
-        self.taken_back += steps
-        cast("Rewindable", self._stream).rewind(steps)
+        self._busy = True
+        try:  # first the stream, which does it whole or, where Ctrl-C strikes, not at all
+            cast("Rewindable", self._stream).rewind(sum(len(made.events) for made in self._made) - len(fed))
+            count = len(self._made)
+            self._made.clear()
+            cast("Rewindable", self._stream).unsend(fed)
+        finally:
+            self._busy = False
+        self._changed, self._over, self._error = (*self._changed, *changed), False, None
+        self.taken_back += count
 
 
 def _nothing(*_: Any, **__: Any) -> None:

@@ -32,6 +32,10 @@ class LiveClock:
         """``time.monotonic()``."""
         return time.monotonic()
 
+    def rest_until(self, due: float, woken: threading.Event) -> None:
+        """As ``wait_until``, where nothing is due then: sleeps, and may come a little late."""
+        woken.wait(max(0.0, due - time.monotonic()))
+
     def wait_until(self, due: float, woken: threading.Event) -> None:
         """Sleeps until shortly before it is due, then looks again and again; where another does, sleeps all the way."""
         left = due - time.monotonic()
@@ -52,6 +56,9 @@ class OfflineClock:
 
     def __init__(self) -> None:
         self._now = 0.0
+
+    def __repr__(self) -> str:
+        return f"<OfflineClock at {self._now:g} s>"
 
     def now(self) -> float:
         """Seconds of waiting asked for so far."""

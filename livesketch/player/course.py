@@ -39,7 +39,10 @@ class Course:
     def __init__(self, stream: Playable, how: How, tempo: Tempo, start: float) -> None:
         self.how = how
         self.walk = Walk(how.pace, tempo, stream.seed, start)
+        self.pace = how.pace
+        """May be set at any time, from any thread; ``heed`` takes it up."""
         self._queue: Iterator[Playable] | None = None
+        self._due: float | None = None
         self._shift: Shift | None = None
         self._seen: Made | None = None
         self._left = 1
@@ -49,18 +52,31 @@ class Course:
 
     def _follow(self, stream: Playable) -> None:
         self.stream = stream
-        self.ahead = Ahead(stream, whole=self.how.then not in ("next", "stop"))
+        self._ahead: Ahead | None = None
         self._seen = None
 
     @property
-    def pace(self) -> Pace:
-        """May be changed at any time."""
-        return self.walk.pace
+    def ahead(self) -> Ahead:
+        """The steps that are made ahead; nothing is until this is asked for, as another player may have the stream."""
+        if self._ahead is None:
+            self._ahead = Ahead(self.stream, whole=self.how.then not in ("next", "stop"))
+        return self._ahead
 
-    @pace.setter
-    def pace(self, pace: Pace) -> None:
+    @property
+    def taken_back(self) -> int:
+        """Steps of this stream that were made in vain."""
+        return self._ahead.taken_back if self._ahead is not None else 0
+
+    def heed(self, now: float) -> None:
+        """Takes up a pace that was set; a step that this makes overdue is due now, so that nothing comes in a rush."""
+        if self.pace is not self.walk.pace:
+            self.walk.change(self.pace, now if self._due is None else min(now, self._due))
+            self._seen = None
+
+    def turn(self, pace: Pace) -> None:
+        """Another pace, set between two steps by what plays."""
+        self.pace = self.walk.pace = pace
         self._seen = None
-        self.walk.pace = pace
 
     def due(self) -> float | None:
         """When the next step is due, seconds; None: there is none any more.
@@ -69,21 +85,23 @@ class Course:
             Whatever the stream raises.
         """
         if self._at_due():
-            return self.walk.due((), 1)
+            self._due = self.walk.due((), 1)
+            return self._due
         self._say_beat()
         made = self.ahead.first()
         if made is None:
             return None
         if made is not self._seen:
-            self._left = 1 if self.pace.part == "step" else self.ahead.part(self.pace.part)
+            self._left = 1 if self.walk.pace.part == "step" else self.ahead.part(self.walk.pace.part)
             if self.how.place is not None and _begins(made):
                 self._place(self.how.place)
             self._seen = made
-        return self.walk.due(made.events, self._left)
+        self._due = self.walk.due(made.events, self._left)
+        return self._due
 
     def _at_due(self) -> bool:
         """Whether the next step is made only when it is due: nobody needs to know it before."""
-        sees = self.pace.looks or self.how.place is not None
+        sees = getattr(self.walk.pace, "looks", True) or self.how.place is not None
         return not sees and not len(self.ahead) and (not self.how.lookahead or not self.ahead.rewindable)
 
     def _place(self, place: Place) -> None:
@@ -127,7 +145,7 @@ class Course:
             return ()
         self.walk.took(made.events, self._left, due)
         self.changes = made.changes
-        self._seen = None
+        self._seen = self._due = None
         if self._shift is None:
             return made.events
         shift = self._shift
@@ -157,13 +175,14 @@ class Course:
         if coming is not self.stream:
             if not isinstance(coming, Playable):
                 raise ControlError(f"then gave {coming!r:.60}: expected a stream, or None for the end")
-            self.ahead.close()
+            self.close()
             self._follow(coming)
         return True
 
     def close(self) -> None:
         """Gives the stream back, where it was heard last."""
-        self.ahead.close()
+        if self._ahead is not None:
+            self._ahead.close()
 
 
 def _begins(made: Made) -> bool:

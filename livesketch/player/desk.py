@@ -10,6 +10,7 @@ from ..cues import CueMaker
 from ..events import Change, Cue, CueKind, Event, PenAction
 from ..outputs.base import Output, Stage
 from .log import ring
+from .tempo import Tempo
 
 _LOG: Final = logging.getLogger("livesketch")
 _LOG.addHandler(ring)  # nothing is printed into a prompt unless the performer asks for it
@@ -30,6 +31,8 @@ class Desk:
     name: str
     outputs: tuple[Output, ...]
     muted: bool = False
+    tempo: Tempo | None = None
+    """What outputs that follow the beat (``follow_tempo``) are told before they are opened."""
     troubles: dict[int | str, Trouble] = field(default_factory=dict)
     _cues: dict[int, CueMaker] = field(default_factory=dict)
     _latest: PenAction | None = None
@@ -43,19 +46,32 @@ class Desk:
         """Opens these outputs; what one raises goes to the caller, and these are closed."""
         try:
             for output in outputs:
+                if self.tempo is not None and hasattr(output, "follow_tempo"):
+                    output.follow_tempo(self.tempo)
                 output.open(self.name, voices, stage)
         except BaseException:
             for output in outputs:
                 self._attempt(output, output.close)
             raise
 
+    def close(self, outputs: Iterable[Output]) -> None:
+        """Closes these, which nobody sends to."""
+        for output in outputs:
+            self._attempt(output, output.close)
+
+    def reopen(self, outputs: Iterable[Output], voices: int, stage: Stage) -> None:
+        """Opens outputs that were open before, for another stream or player; one that fails does not stop the rest."""
+        for output in outputs:
+            self._attempt(output, self.open, [output], voices, stage)
+
     def disown(self, taken: Sequence[Output]) -> None:
         """Sends nothing more to these outputs, which another desk has now; the others are still its own to close."""
         self.outputs = tuple(output for output in self.outputs if all(output is not other for other in taken))
 
-    def change(self, outputs: tuple[Output, ...]) -> None:
-        """Sends to these, which are open, from now on; those that go are lifted and closed."""
-        gone = [output for output in self.outputs if all(output is not other for other in outputs)]
+    def change(self, outputs: tuple[Output, ...], opened: Iterable[Output] = ()) -> None:
+        """Sends to these, which are open, from now on; those that go are lifted and closed, of ``opened`` too."""
+        before = {id(output): output for output in (*self.outputs, *opened)}
+        gone = [output for output in before.values() if all(output is not other for other in outputs)]
         self.outputs = outputs
         for output in gone:
             self._attempt(output, output.lift)
@@ -80,7 +96,7 @@ class Desk:
 
     def complain(self, what: str, err: BaseException) -> None:
         """Something of the performer's failed: counted, and said once."""
-        self._note(what, err, f"{what}: {err}; what was before stays")
+        self._note(what, err, lambda: f"{what}: {err}; what was before stays")
 
     def send(self, event: Event, at: float) -> None:
         """One event, due at ``at``, under this performance's name, with the cues that belong to it."""
@@ -113,8 +129,14 @@ class Desk:
 
     def next_tick(self) -> float:
         """When the first of the outputs that say so wants to be ticked; infinity where none does."""
-        wanted = (getattr(output, "next_tick", None) for output in self.outputs)
-        return min((moment for moment in wanted if moment is not None), default=math.inf)
+        soonest = math.inf
+        for output in self.outputs:
+            try:
+                wanted = getattr(output, "next_tick", None)
+                soonest = soonest if wanted is None else min(soonest, wanted)
+            except (Exception, SystemExit) as err:  # noqa: BLE001 - invariant 5
+                self._fault(output, err)
+        return soonest
 
     def finish(self, at: float, kind: CueKind, keep: Iterable[Output] = ()) -> None:
         """Pen up everywhere, open strokes and drawings ended, a cue that says why; closes all outputs but ``keep``."""
@@ -141,11 +163,18 @@ class Desk:
         try:
             act(*values)
         except (Exception, SystemExit) as err:  # noqa: BLE001 - invariant 5: an output's fault never stops the rest
-            self._note(id(output), err, f"output {output!r}: {err}")
+            self._fault(output, err)
 
-    def _note(self, key: int | str, err: BaseException, said: str) -> None:
+    def _fault(self, output: Output, err: BaseException) -> None:
+        self._note(id(output), err, lambda: f"output {output!r}: {err}")
+
+    def _note(self, key: int | str, err: BaseException, say: Callable[[], str]) -> None:
         trouble = self.troubles.setdefault(key, Trouble())
         trouble.count += 1
         if trouble.count == 1:
             trouble.first = err
+            try:
+                said = say()
+            except (Exception, SystemExit):  # noqa: BLE001 - what cannot be put into words is told all the same
+                said = f"{key if isinstance(key, str) else 'an output'}: {type(err).__name__}"
             _LOG.warning("%s: %s (said once; counted in stats)", self.name, said)

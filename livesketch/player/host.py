@@ -18,8 +18,11 @@ from ..streams.drawing import Drawing, Piece
 from ..streams.packing import unpack
 from . import performance
 from .conductor import clock
+from .players import Player
 from .process import METHOD
 
+KEPT: Final = 8
+"""Players that have stopped and can still be asked."""
 SWITCH: Final = 0.0005
 """Seconds after which a thread lets another go on; 5 ms is Python's own, and too long for a step that is due."""
 
@@ -67,59 +70,87 @@ def _where(err: BaseException) -> str:
 class Host:
     """What can be asked for: each method is a message."""
 
-    def play(self, stream: bytes, outputs: bytes | None, how: dict[str, Any]) -> str:
-        """``performance.play``; the player's name."""
-        to = None if outputs is None else unpack(outputs)
-        return performance.play(unpack(stream), to, **how).name
+    def __init__(self) -> None:
+        self._players: dict[int, Player] = {}
+        """By number: a name may be another player's by now."""
+        self._number = os.getpid() << 32  # so that those of another such process are none of ours
 
-    def get(self, player: str, name: str) -> Any:
+    def play(self, stream: bytes, outputs: bytes | None, how: dict[str, Any]) -> tuple[int, str]:
+        """``performance.play``; the player's number and name."""
+        to = None if outputs is None else unpack(outputs)
+        player = performance.play(unpack(stream), to, **how)
+        assert isinstance(player, Player)
+        stopped = [number for number, other in self._players.items() if not other.playing]
+        for number in stopped[:-KEPT]:
+            del self._players[number]
+        self._number += 1
+        self._players[self._number] = player
+        return self._number, player.name
+
+    def plays(self, number: int) -> bool:
+        """Whether that player plays."""
+        player = self._players.get(number)
+        return player is not None and player.playing
+
+    def get(self, player: int, name: str) -> Any:
         """A property of a player."""
         return getattr(self._player(player), name)
 
-    def put(self, player: str, name: str, value: Any) -> None:
+    def put(self, player: int, name: str, value: Any) -> None:
         """Sets one."""
         setattr(self._player(player), name, value)
 
-    def put_outputs(self, player: str, kept: list[int | None], outputs: bytes) -> None:
+    def put_outputs(self, player: int, kept: list[int | None], outputs: bytes) -> None:
         """Sets a player's outputs: places of those that stay, and those that come where that is None."""
         played, new = self._player(player), iter(unpack(outputs))
         before = played.to
         played.to = tuple(next(new) if place is None else before[place] for place in kept)
 
-    def call(self, player: str, name: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    def call(self, player: int, name: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """Calls a method of one; what it gives, but for the player itself."""
         played = self._player(player)
         return self._plain(getattr(played, name)(*arguments, **options), played)
 
-    def stream_get(self, player: str, name: str) -> Any:
+    def stream_get(self, player: int, name: str) -> Any:
         """An attribute of its stream; ``METHOD`` for a method."""
         value = getattr(self._player(player).stream, name)
         return METHOD if callable(value) else value
 
-    def stream_put(self, player: str, name: str, value: Any) -> None:
+    def stream_put(self, player: int, name: str, value: Any) -> None:
         """Sets one."""
         stream = self._player(player).stream
         if not isinstance(getattr(type(stream), name, None), property):
             raise ControlError(f"{stream!r:.60} has no control {name!r}")
         setattr(stream, name, value)
 
-    def stream_call(self, player: str, name: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    def stream_call(self, player: int, name: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """Calls a method of it; what it gives, but for the stream itself."""
         stream = self._player(player).stream
         return self._plain(getattr(stream, name)(*arguments, **options), stream)
 
-    def place(self, player: str) -> Any:
+    def place(self, player: int) -> Any:
         """Where its stream is, for the one that it was made of; None for those that do not say."""
-        stream = self._player(player).stream
+        known = self._players.get(player)
+        if known is None:  # it has stopped long ago
+            return None
+        stream = known.stream
         return stream.standing() if hasattr(stream, "standing") else None
 
     def playing(self) -> list[str]:
         """The names of those that play."""
         return list(performance.players())
 
-    def bpm(self, value: float, beat: float, at: float) -> None:
+    def bpm(self, beat: float, at: float, value: float) -> None:
         """The tempo, and where the beat was at a moment; both processes have one monotonic clock."""
-        clock.tempo.align(beat, at, value)
+        clock.tempo.adopt(beat, at, value)
+
+    def send_clock(self, port: str | None, virtual: bool, api: str | None) -> None:
+        """``ls.clock.send``."""
+        clock.send(port, virtual=virtual, api=api)
+
+    def tempo(self) -> tuple[float, float, float]:
+        """A beat, its moment and the tempo, as they are here."""
+        return clock.tempo.line()
 
     def hush(self) -> None:
         """``performance.hush``."""
@@ -133,9 +164,8 @@ class Host:
     def _plain(value: Any, own: Any) -> Any:
         return None if value is own or isinstance(value, Drawing | Piece) else value
 
-    @staticmethod
-    def _player(name: str) -> Any:
-        player = performance.known(name)
+    def _player(self, number: int) -> Player:
+        player = self._players.get(number)
         if player is None:
-            raise ControlError(f"no player {name!r} in the playing process any more")
+            raise ControlError("that player is not in the playing process any more: play the stream again")
         return player

@@ -23,26 +23,25 @@ class Ring(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
-        self._records: deque[logging.LogRecord] = deque(maxlen=KEPT)
+        self._records: deque[tuple[float, str, str]] = deque(maxlen=KEPT)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Remembers one."""
-        self._records.append(record)
+        """Remembers what one says, not what it is about: an exception would keep all that it went through."""
+        self._records.append((record.created, record.levelname.lower(), _said(record)))
 
     def lines(self, n: int) -> Lines:
         """The last n, oldest first: time of day, level, what happened."""
         records = list(self._records)[-n:] if n else []
         return Lines(
-            f"{time.strftime('%H:%M:%S', time.localtime(record.created))} {record.levelname.lower():7} {_said(record)}"
-            for record in records
+            f"{time.strftime('%H:%M:%S', time.localtime(created))} {level:7} {said}" for created, level, said in records
         )
 
 
 def _said(record: logging.LogRecord) -> str:
     try:
-        return record.getMessage()
+        return " ".join(record.getMessage().split())  # one line each
     except Exception as err:  # noqa: BLE001 - a record that cannot be put into words is shown all the same
-        return f"{record.msg!r} ({err})"
+        return f"{record.msg!r} ({type(err).__name__})"
 
 
 ring: Final = Ring()

@@ -3,10 +3,11 @@
 A pace is what a person writes, a frozen value; a player's ``Walk`` follows it and knows where the pen was and when.
 """
 
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol, get_args
 
 from ..errors import ControlError
 from ..events import Event, Pen, PenAction, Token
@@ -17,6 +18,8 @@ from .tempo import Tempo
 MAX_RATE: Final = 10_000.0
 _USE: Final = 5
 """The ``use`` word of the random counter."""
+
+_LOG: Final = logging.getLogger("livesketch")
 
 Part = Literal["step", "stroke", "drawing"]
 
@@ -172,6 +175,11 @@ class Walk:
         self._usual = 1 / 60
         self._snaps = False
         """The next step is on the grid, at ``_beat``."""
+        self._earliest = -math.inf
+        """Of the next step."""
+        self._said: Pace | None = None
+        """One that failed; said once."""
+        self._leaps = tempo.leaps
         self.pace = pace
 
     @property
@@ -181,11 +189,24 @@ class Walk:
 
     @pace.setter
     def pace(self, pace: Pace) -> None:
-        if isinstance(pace, Beats):
-            grid = min(pace.length, 1.0)
-            self._beat = self._target = math.ceil(self.tempo.beat(self.last) / grid - 1e-6) * grid
         self._snaps = isinstance(pace, Beats)
+        if isinstance(pace, Beats):
+            self._snap(pace)
         self._pace = pace
+
+    def change(self, pace: Pace, earliest: float) -> None:
+        """Another pace, which does not make the next step due before ``earliest``: nothing has to be made up for."""
+        self._earliest = earliest
+        self.pace = pace
+
+    def _snap(self, pace: Beats) -> None:
+        """The next step is on the grid: the first place from the earliest moment on, behind that of the last step."""
+        grid = min(pace.length, 1.0)
+        last, earliest = (self.tempo.beat(max(moment, self.last)) / grid for moment in (self.last, self._earliest))
+        place = math.ceil(earliest - 1e-6)
+        if self._moves:
+            place = max(place, math.floor(last + 1e-6) + 1)
+        self._beat = self._target = place * grid
 
     def due(self, events: Sequence[Event], left: int) -> float:
         """When the step with these events is due, seconds; asked again while waiting, as pace and tempo may change.
@@ -193,8 +214,11 @@ class Walk:
         ``left``: steps to the end of the part that the pace looks at, this one included.
         """
         if isinstance(self._pace, Beats):
-            return self.tempo.time(self._next_beat(self._pace, left))
-        return self.last + (self._seconds(events) if self._moves else 0.0)
+            if self._leaps != self.tempo.leaps:  # the beats between are not made up for
+                self._leaps = self.tempo.leaps
+                self.pace = self._pace
+            return max(self._earliest, self.tempo.time(self._next_beat(self._pace, left)))
+        return max(self._earliest, self.last + (self._seconds(events) if self._moves else 0.0))
 
     def guess(self, ahead: int) -> float:
         """When the step behind so many others that are not played yet will be due, about: as long as the last took."""
@@ -218,20 +242,32 @@ class Walk:
                 self._target = self._beat
         if self._moves:
             self._usual = max(1e-4, due - self.last)
-        self.last, self._moves = due, True
+        self.last, self._moves, self._earliest = due, True, -math.inf
         event = _first(events)
         self._before = event if isinstance(event, PenAction) and event.pen is not Pen.END else None
 
-    def skip(self, seconds: float) -> None:
-        """Time that is left out: what follows is so much later."""
+    def skip(self, seconds: float, *, catch_up: bool = False) -> None:
+        """Time that is left out: what follows is so much later, in beats on the next place of its grid.
+
+        ``catch_up``: on the last place of the grid that has passed, where an output sets the pace.
+        """
         self.last += seconds
-        if isinstance(self._pace, Beats):
-            beats = math.ceil(seconds / 60 * self.tempo.bpm)
+        pace = self._pace
+        if not isinstance(pace, Beats):
+            return
+        length = min(pace.length, 1.0) if self._snaps else pace.length
+        late = seconds / 60 * self.tempo.bpm
+        beats = length * (math.floor(late / length + 1e-9) if catch_up else math.ceil(late / length - 1e-9))
+        if pace.part == "step" or self._snaps or not beats:
             self._beat, self._target = self._beat + beats, self._target + beats
+            return
+        if self._target <= self._beat + 1e-9:
+            self._target = self._beat + length
+        self._beat, self._target = self._beat + min(late, beats), self._target + beats
 
     def go_on(self, moment: float, *, at_once: bool = False) -> None:
         """As if the last step had been due then; ``at_once``: the next one is due at that moment itself."""
-        self.last, self._moves = moment, not at_once
+        self.last, self._moves, self._earliest = moment, not at_once, -math.inf
         if isinstance(self._pace, Beats):
             self.pace = self._pace
 
@@ -244,7 +280,21 @@ class Walk:
         return self._beat + (target - self._beat) / left
 
     def _seconds(self, events: Sequence[Event]) -> float:
-        return self._pace.seconds(Step(self._before, _first(events), self._seed))
+        """What the pace says; where it fails, as long as the last step took."""
+        pace = self._pace
+        try:
+            seconds = real(
+                "seconds", pace.seconds(Step(self._before, _first(events), self._seed)), "seconds, 0 or more"
+            )
+            if 0 <= seconds < math.inf:
+                return seconds
+            err: Exception = ControlError(f"seconds {seconds}: expected 0 or more")
+        except Exception as wrong:  # noqa: BLE001 - it may be of the performer's
+            err = wrong
+        if pace is not self._said:
+            self._said = pace
+            _LOG.warning("pace %r: %s; steps come as the last one did (said once)", pace, err)
+        return self._usual
 
 
 def _first(events: Sequence[Event]) -> Any:
@@ -303,6 +353,18 @@ def checked_rate(rate: float) -> float:
     if not 0 < value <= MAX_RATE:
         raise ControlError(f"rate {rate!r}: expected {wanted}")
     return value
+
+
+def checked_pace(pace: Any) -> Pace:
+    """A pace, of livesketch or of your own.
+
+    Raises:
+        ControlError: it is none.
+    """
+    if not callable(getattr(pace, "seconds", None)) or getattr(pace, "part", None) not in get_args(Part):
+        raise ControlError(f"pace {pace!r:.60}: expected one of livesketch.pace, such as ls.pace.speed(0.5)")
+    checked: Pace = pace
+    return checked
 
 
 def _positive(what: str, value: float, wanted: str) -> None:

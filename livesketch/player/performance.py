@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Sequence
 from typing import Any, Final, get_args
+from weakref import WeakKeyDictionary
 
 from ..errors import ControlError
 from ..events import PenAction
@@ -13,6 +14,7 @@ from ..patterns import Pattern
 from ..streams.drawing import Drawing
 from ..values import real, whole
 from . import pace as paces
+from . import playing as threads
 from .clock import Clock, LiveClock, OfflineClock
 from .conductor import clock as conductor
 from .course import How, Then, checked_then
@@ -22,12 +24,16 @@ from .place import Place, checked_place
 from .playable import AnyPlayer, Drawable, Playable, stage_of
 from .players import Player
 from .playing import Quant, is_among
-from .process import RemotePlayer, play_there
+from .process import RemotePlayer, play_there, silence_there
 from .tempo import Tempo
 
 _players: Final[dict[str, AnyPlayer]] = {}
-_latest: Final[dict[str, Player]] = {}
-_soloed: Final[set[AnyPlayer]] = set()
+_soloed: Final[set[str]] = set()
+"""Names, so that a swap keeps it."""
+_leaving: Final[list[RemotePlayer]] = []
+"""Those in the other process whose place another has taken; their streams come back when they have stopped."""
+_tempos: Final[WeakKeyDictionary[Clock, Tempo]] = WeakKeyDictionary()
+"""The beat of clocks other than the machine's."""
 _changing = threading.RLock()
 
 DRAW_RATE: Final = 60.0
@@ -59,7 +65,8 @@ def play(
         rate: steps per second, above 0 up to 10,000, or a function of the beat; live as ``.rate``. 60 where neither
             ``beat`` nor ``pace`` is given.
         name: the performance's name, in OSC addresses too. A player of the same name gives way: pen up first, outputs
-            that both have stay open. Default: the stream's name, numbered where that is taken.
+            that both have stay open, and muted or soloed it stays. Default: the stream's name, numbered where that is
+            taken; so name what you run again and again.
         then: after a drawing or a piece of text, the ``next`` one, ``stop``, ``repeat`` the same, a list of streams
             that play a drawing each, or a function of the stream that gives the stream to go on with or,
             for the end, None.
@@ -108,16 +115,29 @@ def play(
         if before is not None and not isinstance(before, Player):
             before.stop()
             to, before = to or before.to, None
+        if getattr(stream, "lent", None) is not None:
+            raise ControlError(
+                f"{stream!r:.60} plays in another process; stop that player first, or make another stream"
+            )
         outputs = before.to if to is None and before is not None else free_outputs(to or (), before)
-        beats = (
-            conductor.tempo if clock is None else Tempo(conductor.bpm, at=clock.now())
-        )  # another clock has another beat 0
-        player = Player(stream, outputs, how, name, clock or LiveClock(), beats)
+        player = Player(stream, outputs, how, name, clock or LiveClock(), _tempo_of(clock))
         if pattern is not None:
             player.rate = pattern
-        _players[name] = _latest[name] = player.start(before, quant)
+        if before is not None:
+            player.follow_on(before)
+        _players[name] = player.start(before, quant)
         _heed_solos()
         return player
+
+
+def _tempo_of(clock: Clock | None) -> Tempo:
+    """Every clock but the machine's has a beat of its own, which begins with the first that plays on it."""
+    if clock is None:
+        return conductor.tempo
+    try:
+        return _tempos.setdefault(clock, Tempo(conductor.bpm, at=clock.now()))
+    except TypeError:  # nothing can hold on to it
+        return Tempo(conductor.bpm, at=clock.now())
 
 
 def _play_there(
@@ -133,6 +153,8 @@ def _play_there(
     kept = to is None and before is not None
     outputs = before.to if kept and before is not None else free_outputs(to or (), before)
     player = play_there(stream, outputs, asked, keep=kept)
+    if isinstance(before, RemotePlayer):
+        _leaving.append(before)
     _players[player.name] = player
     _heed_solos()
     return player
@@ -153,8 +175,7 @@ def _how(
         pace = stream.pace  # type: ignore[attr-defined] # a recording's own
     elif pace is None:
         pace = paces.steps(60.0 if rate is None or callable(rate) else rate)
-    elif not callable(getattr(pace, "seconds", None)):
-        raise ControlError(f"pace {pace!r:.60}: expected one of livesketch.pace, such as ls.pace.speed(0.5)")
+    paces.checked_pace(pace)
     wanted = "seconds, 0 to 60"
     if not 0 <= real("lookahead", lookahead, wanted) <= 60:
         raise ControlError(f"lookahead {lookahead!r}: expected {wanted}")
@@ -169,7 +190,8 @@ def free_outputs(to: Sequence[Output] | Output, own: AnyPlayer | None) -> tuple[
     """
     outputs = _outputs(to)
     for other in players().values():
-        shared = [output for output in outputs if other is not own and is_among(output, other.to)]
+        held = other.holding() if isinstance(other, Player) else other.to
+        shared = [output for output in outputs if other is not own and is_among(output, held)]
         if shared:
             raise ControlError(
                 f"to: {shared[0]!r} is in use by the player {other.name!r}; expected an output of its own: make "
@@ -193,26 +215,49 @@ def _outputs(to: Sequence[Output] | Output) -> tuple[Output, ...]:
     return outputs
 
 
+class Players(dict[str, AnyPlayer]):
+    """Players by name, which a prompt shows as a table."""
+
+    def __repr__(self) -> str:
+        rows: list[tuple[str, ...]] = [("name", "state", "steps", "pace", "late p99", "dropped", "errors", "to")]
+        rows += [_row(name, player) for name, player in self.items()]
+        widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]) - 1)]
+        lines = ("  ".join(f"{cell:{width}}" for cell, width in zip(row, [*widths, 0], strict=True)) for row in rows)
+        return "\n".join(line.rstrip() for line in lines) if len(self) else "<nothing plays>"
+
+
+def _row(name: str, player: AnyPlayer) -> tuple[str, ...]:
+    try:
+        stats, to = player.stats(), ", ".join(f"{output!r:.40}" for output in player.to)
+        state = state_of(player)
+        pace = repr(player.pace)
+    except Exception as err:  # noqa: BLE001 - a table shows the others
+        return name, "gone", "", "", "", "", "", f"{err!r:.60}"
+    late = f"{stats.late_p99 * 1000:.1f} ms"
+    return name, state, str(stats.steps), pace, late, str(stats.dropped), str(stats.output_errors), to
+
+
+def state_of(player: AnyPlayer) -> str:
+    """``playing``, ``paused``, ``muted`` or ``stopped``."""
+    if not player.playing:
+        return "stopped"
+    return "paused" if player.paused else "muted" if player.muted else "playing"
+
+
 def players() -> dict[str, AnyPlayer]:
-    """The players that play now, by name."""
+    """The players that play now, by name; a prompt shows them as a table."""
     with _changing:
         for name in [name for name, player in _players.items() if not player.playing]:
             del _players[name]
-        return dict(_players)
-
-
-def known(name: str) -> Player | None:
-    """The latest player of this process with that name, also where it has stopped."""
-    return _latest.get(name)
+        for gone in [player for player in _leaving if not player.playing]:
+            gone.settle()
+            _leaving.remove(gone)
+        return Players(_players)
 
 
 def hush() -> None:
     """Everything stops at a clean place: pens up, outputs closed. Twice is harmless."""
-    playing = list(players().values())
-    for player in playing:
-        player.ask_to_stop()
-    for player in playing:  # in a player's own thread this does not wait
-        player.stop()
+    _stop_all(panic=False)
 
 
 def panic() -> None:
@@ -220,27 +265,44 @@ def panic() -> None:
 
     Twice is harmless.
     """
-    playing = list(players().values())
-    for player in playing:
-        player.ask_to_stop(panic=True)
-    for player in playing:
-        player.stop()
+    _stop_all(panic=True)
+
+
+def _stop_all(*, panic: bool) -> None:
+    """Asks all at once, and waits for all at once: 5 s, however many outputs block."""
+    known = list(_players.values())  # without the lock: somebody may just be opening an output, for long
+    for player in known:
+        if isinstance(player, Player):
+            player.ask_to_stop(panic=panic)
+    if any(isinstance(player, RemotePlayer) for player in (*known, *_leaving)):
+        silence_there(panic=panic)  # all of that process
+    limit = LiveClock().now() + threads.STOP_LIMIT
+    for player in known:  # in a player's own thread this does not wait
+        player.stop(within=max(0.0, limit - LiveClock().now()))
 
 
 def solo(player: AnyPlayer, *, on: bool) -> None:
     """``Player.solo`` and ``unsolo``."""
     with _changing:
-        (_soloed.add if on else _soloed.discard)(player)
+        (_soloed.add if on else _soloed.discard)(player.name)
         _heed_solos()
+
+
+def heed_end() -> None:
+    """A player has stopped; its own thread says so. Nothing waits: who holds the lock looks at the players anyway."""
+    if _soloed and _changing.acquire(blocking=False):
+        try:
+            _heed_solos()
+        finally:
+            _changing.release()
 
 
 def _heed_solos() -> None:
     """Under the lock."""
-    running = players().values()
-    for gone in [player for player in _soloed if not player.playing]:
-        _soloed.discard(gone)
-    for player in running:
-        player.silence(on=bool(_soloed) and player not in _soloed)
+    running = players()
+    _soloed.intersection_update(running)
+    for name, player in running.items():
+        player.silence(on=bool(_soloed) and name not in _soloed)
 
 
 def draw(stream: Drawable, to: Sequence[Output] | Output = (), n: int = 1) -> list[Drawing]:
@@ -259,7 +321,7 @@ def draw(stream: Drawable, to: Sequence[Output] | Output = (), n: int = 1) -> li
             f"{stream!r:.80} cannot be drawn offline; expected one stream, such as ls.sketch('cat'), or "
             "ls.handwrite(...) of a text"
         )
-    desk = Desk(stream.name, _outputs(to) if to else ())
+    desk = Desk(stream.name, _outputs(to) if to else (), tempo=Tempo(conductor.bpm))
     clock, never = OfflineClock(), threading.Event()
     done: list[Drawing] = []
     desk.open(desk.outputs, 1, stage_of(stream))
@@ -293,7 +355,7 @@ def _forget() -> None:
     _changing = threading.RLock()
     _players.clear()
     _soloed.clear()
-    _latest.clear()
+    _leaving.clear()
 
 
 atexit.register(hush)

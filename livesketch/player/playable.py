@@ -102,7 +102,7 @@ class AnyPlayer(Protocol):
     def fault(self) -> BaseException | None: ...  # noqa: D102
     def wait(self, timeout: float | None = None) -> bool: ...  # noqa: D102
     def ask_to_stop(self, *, panic: bool = False) -> None: ...  # noqa: D102
-    def stop(self) -> None: ...  # noqa: D102
+    def stop(self, *, within: float | None = None) -> None: ...  # noqa: D102
     def __enter__(self) -> Any: ...
     def __exit__(self, *how: object) -> None: ...
 

@@ -6,9 +6,9 @@ from typing import Self
 from ..errors import ControlError
 from ..outputs.base import Output
 from ..patterns import Pattern
-from .pace import Pace, Steps, checked_rate
+from .pace import Pace, Steps, checked_pace, checked_rate
 from .playable import Playable, Stats
-from .playing import Playing, is_among
+from .playing import Playing
 
 
 class Player(Playing):
@@ -48,10 +48,10 @@ class Player(Playing):
     def to(self, outputs: Sequence[Output] | Output) -> None:
         from .performance import free_outputs  # noqa: PLC0415 - it is built on this module
 
+        if not self.playing:
+            raise ControlError(f"{self.name!r} has stopped; expected a player that plays: play the stream again")
         wanted = free_outputs(outputs, self)
-        self._desk.open([output for output in wanted if not is_among(output, self.to)], self._voices, self._stage)
-        self._wanted = wanted
-        self._wake.set()
+        self.choose(wanted)
 
     @property
     def pace(self) -> Pace:
@@ -60,8 +60,7 @@ class Player(Playing):
 
     @pace.setter
     def pace(self, pace: Pace) -> None:
-        if not callable(getattr(pace, "seconds", None)):
-            raise ControlError(f"pace {pace!r:.60}: expected one of livesketch.pace, such as ls.pace.speed(0.5)")
+        pace = checked_pace(pace)
         self._rate_pattern = None
         self._course.pace = pace
         self._wake.set()
@@ -89,30 +88,29 @@ class Player(Playing):
 
     def pause(self) -> Self:
         """Pen up, and no step until ``resume``. Twice is harmless, as of all that follows."""
-        self._paused = True
-        self._wake.set()
+        self.tell("_paused", True)
         return self
 
     def resume(self) -> Self:
         """Goes on where it was paused."""
-        self._paused = False
-        self._wake.set()
+        self.tell("_paused", False)
         return self
 
     def mute(self) -> Self:
-        """It plays on, but nothing goes out: pen up first."""
-        self._muted = True
-        self._wake.set()
+        """It plays on, but nothing goes out: pen up first. What swaps in under its name is muted too."""
+        self.tell("_muted", True)
         return self
 
     def unmute(self) -> Self:
         """It goes out again, from the next step on."""
-        self._muted = False
-        self._wake.set()
+        self.tell("_muted", False)
         return self
 
     def solo(self) -> Self:
-        """All that are not soloed are silent, until each soloed one is ``unsolo``ed or has stopped."""
+        """All that are not soloed are silent, until each soloed one is ``unsolo``ed or has stopped.
+
+        What swaps in under its name is soloed too.
+        """
         from .performance import solo  # noqa: PLC0415 - it is built on this module
 
         solo(self, on=True)
@@ -127,8 +125,17 @@ class Player(Playing):
 
     def silence(self, *, on: bool) -> None:
         """What another player's ``solo`` does to it."""
-        self._silenced = on
-        self._wake.set()
+        self.tell("_silenced", on)
+
+    def follow_on(self, before: "Player") -> None:
+        """It is as silent as the player whose place it takes: muted is a name, not a stream."""
+        self._muted, self._silenced = before._muted, before._silenced  # noqa: SLF001 - likewise a player
+
+    def over(self) -> None:
+        """Those that its ``solo`` silenced are heard again."""
+        from .performance import heed_end  # noqa: PLC0415 - it is built on this module
+
+        heed_end()
 
     def stats(self) -> Stats:
         """Steps, drawings, lateness and errors so far."""
@@ -137,7 +144,7 @@ class Player(Playing):
         return Stats(
             steps=self._steps, drawings=self._drawings, cut=self._cut, late_p50=self._late.quantile(0.5),
             late_p99=self._late.quantile(0.99), late_worst=self._late.worst, skipped=self._skipped,
-            step_p50=self._step_time.quantile(0.5), taken_back=self._course.ahead.taken_back,
+            step_p50=self._step_time.quantile(0.5), taken_back=self._course.taken_back,
             dropped=sum(getattr(output, "dropped", 0) for output in outputs),
             output_errors=errors + sum(output.errors for output in outputs),
             reconnects=sum(getattr(output, "reconnects", 0) for output in outputs),

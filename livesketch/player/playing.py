@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence, Sized
 from typing import Final, Literal, Self, TypeAlias
 
+from ..errors import ControlError, OutputError
 from ..events import CueKind, Event, PenAction, Token
 from ..outputs.base import Output
 from ..patterns import Pattern
@@ -19,6 +20,8 @@ from .playable import Playable, stage_of
 from .tempo import Tempo
 
 Quant: TypeAlias = Literal["now", "step", "stroke", "drawing", "beat", "bar"]
+Handover: TypeAlias = tuple[float, bool]
+"""A moment, seconds; and whether a step is due at that moment itself, or the last one was due then."""
 
 TICK: Final = 0.02
 """Longest wait between two ticks, seconds."""
@@ -38,10 +41,10 @@ class Playing:
     """A stream on a clock, sent to outputs from a thread of its own; what a performer sees of it is ``Player``."""
 
     __slots__ = (
-        "__weakref__", "_before", "_clock", "_course", "_cut", "_desk", "_done", "_drawings", "_farewell", "_finished",
-        "_found", "_how", "_keep", "_late", "_muted", "_panics", "_paused", "_quant", "_rate_pattern", "_shared",
-        "_silenced", "_skipped", "_stage", "_step_time", "_steps", "_stop", "_tempo", "_thread", "_turns", "_until",
-        "_voices", "_wake", "_wanted", "error", "handover", "name",
+        "__weakref__", "_before", "_begun", "_choosing", "_clock", "_course", "_cut", "_desk", "_done", "_drawings",
+        "_ended", "_finished", "_handed", "_how", "_keep", "_last", "_late", "_muted", "_panics", "_paused", "_quant",
+        "_rate_pattern", "_rest_until", "_shared", "_silenced", "_skipped", "_stage", "_step_time", "_steps", "_stop",
+        "_tempo", "_thread", "_turns", "_until", "_voices", "_wake", "_wanted", "error", "name",
     )  # fmt: skip
 
     def __init__(
@@ -51,25 +54,31 @@ class Playing:
         self.error: BaseException | None = None
         """What the stream raised, where that ended the play."""
         self._how, self._clock, self._tempo = how, clock, tempo
-        self._desk = Desk(name, tuple(outputs))
-        self._stage, self._voices = stage_of(stream), len(stream) if isinstance(stream, Sized) else 1
+        self._rest_until = getattr(clock, "rest_until", clock.wait_until)
+        self._desk = Desk(name, tuple(outputs), tempo=tempo)
+        self._stage, self._voices = stage_of(stream), _voices_of(stream)
         self._course = Course(stream, how, tempo, clock.now())
         self._stop, self._finished, self._wake = threading.Event(), threading.Event(), threading.Event()
         self._keep: tuple[Output, ...] = ()
-        self._farewell: CueKind = "hush"
         self._quant: Quant | None = None
         """When to give way to the next player of this name; None: there is none."""
         self._until = math.inf
         """The beat of that, where it is one."""
-        self.handover = 0.0
-        """When the next one's first step may be due, seconds."""
+        self._ended = False
+        """No other outputs are taken any more."""
+        self._begun: Handover | None = None
+        """What the player before it left to it."""
+        self._handed: Handover | None = None
         self._steps = self._drawings = self._cut = self._turns = 0
         self._late, self._step_time, self._skipped = Lateness(), Lateness(), 0.0
-        self._found = False
-        """Whether the last step ended a stroke, and the drawing."""
+        self._last: Event | None = None
+        """Of the last step."""
         self._done: set[int] = set()
         self._paused = self._muted = self._silenced = self._panics = False
-        self._wanted: tuple[Output, ...] | None = None
+        self._wanted: list[tuple[Output, ...]] = []
+        """Outputs that were set and are not in use yet, one choice after the other."""
+        self._choosing = threading.RLock()
+        """Held while outputs are set or taken up, so that none is opened that is just being closed."""
         self._rate_pattern: Pattern | None = None
         self._before: Playing | None = None
         self._shared: tuple[Output, ...] = ()
@@ -78,7 +87,7 @@ class Playing:
     @property
     def outputs(self) -> tuple[Output, ...]:
         """Those it sends to, or shall from the next step on."""
-        return self._desk.outputs if self._wanted is None else self._wanted
+        return self._wanted[-1] if self._wanted else self._desk.outputs
 
     @property
     def playing(self) -> bool:
@@ -100,11 +109,16 @@ class Playing:
             OutputError: an output that cannot be opened; then ``before`` plays on and what was opened is closed.
         """
         kept = () if before is None else before.holding()
-        self._desk.open([output for output in self.outputs if not is_among(output, kept)], self._voices, self._stage)
+        new = [output for output in self.outputs if not is_among(output, kept)]
+        self._desk.open(new, self._voices, self._stage)
         self._before, self._shared = before, kept
+        try:
+            self._thread.start()
+        except RuntimeError as err:  # the system has no room for another thread
+            self._desk.close(new)
+            raise OutputError(f"{self.name!r} cannot be played ({err}); stop others first") from err
         if before is not None:
             before.give_way(self.outputs, quant)
-        self._thread.start()
         return self
 
     def holding(self) -> tuple[Output, ...]:
@@ -112,18 +126,21 @@ class Playing:
         before = self._before
         return self.outputs if before is None else (*self.outputs, *before.holding())
 
-    def stop(self) -> None:
+    def stop(self, *, within: float | None = None) -> None:
         """Pen up, outputs closed, thread gone; returns when that is done, or after 5 s where an output blocks.
+
+        ``within``: other seconds than these 5.
 
         Called by an output or stream from within a player's thread, it asks and returns at once. Twice is harmless.
         """
         self.ask_to_stop()
         if self._thread.ident is None or in_player_thread():
             return
-        if self._finished.wait(STOP_LIMIT):
+        limit = STOP_LIMIT if within is None else within
+        if self._finished.wait(limit):
             self._thread.join()
         else:
-            _LOG.error("%s: an output has not returned for %g s; not waited for any longer", self.name, STOP_LIMIT)
+            _LOG.error("%s: an output has not returned for %.3g s; not waited for any longer", self.name, limit)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Waits until it stops by itself or is stopped; False where the timeout (seconds) came first."""
@@ -132,13 +149,23 @@ class Playing:
         return self._finished.wait(None if seconds is None else min(seconds, threading.TIMEOUT_MAX))
 
     def give_way(self, keep: Sequence[Output], quant: Quant) -> None:
-        """Asks to stop, when ``quant`` says, for the next player of this name, which goes on with outputs ``keep``."""
-        self._keep, self._farewell = tuple(keep), "swap"
+        """Asks to stop, when ``quant`` says, for the next player of this name, which goes on with outputs ``keep``.
+
+        Where it waits itself, what it waits for stops then: the last word counts.
+        """
+        self.keep(keep)
+        self._give_way(quant)
+
+    def _give_way(self, quant: Quant) -> None:
+        self._until = math.inf
         if quant in {"beat", "bar"}:
             grid = 1 if quant == "beat" else self._tempo.bar
             self._until = math.floor(self._tempo.beat(self._clock.now()) / grid + 1) * grid
         self._quant = quant
         self._wake.set()
+        before = self._before
+        if before is not None:
+            before._give_way(quant)  # noqa: SLF001 - likewise a player
 
     def disown(self, taken: Sequence[Output]) -> None:
         """Sends nothing more to these outputs, though one of them has not returned yet."""
@@ -158,16 +185,33 @@ class Playing:
             if self._take_over():
                 self._play()
         except BaseException as err:  # noqa: BLE001 - whatever a stream raises must leave pen up and files complete
-            self.error = err
-            _LOG.error("%s: stopped: %s", self.name, err)
+            self._fail(err)
+        try:
+            self._end()
+        except BaseException as err:  # noqa: BLE001 - nothing is printed from a thread
+            self._fail(err)
         finally:
-            try:
-                if self._panics:
-                    self._desk.panic()
-                self._desk.finish(self._clock.now(), self._farewell, self._keep)
-                self._course.close()
-            finally:
-                self._finished.set()
+            self._finished.set()
+            self.over()
+
+    def _fail(self, err: BaseException) -> None:
+        self.error = self.error or err
+        _LOG.error("%s: stopped: %s: %s", self.name, type(err).__name__, err)
+
+    def _end(self) -> None:
+        """Leaves everything at a clean place."""
+        if self._panics:
+            self._desk.panic()
+        self._ended = True
+        self._change(patience=STOP_LIMIT)
+        if self._handed is None and self._steps and self.error is None:
+            self._handed = self._place(self._clock.now())
+        farewell: CueKind = "swap" if self._quant is not None and not self._stop.is_set() else "hush"
+        self._desk.finish(self._clock.now(), farewell, self._keep)
+        self._course.close()
+
+    def over(self) -> None:
+        """Called by its own thread when it has stopped."""
 
     def _take_over(self) -> bool:
         """Waits for the player before this one; whether there is something to play."""
@@ -177,36 +221,33 @@ class Playing:
         seen, stuck = -1, 0.0
         while not before.wait(_TURN):
             stuck = stuck + _TURN if before.turns == seen else 0.0
+            self._turns += before.turns != seen  # whoever waits for this one sees that it lives
             seen = before.turns
             if stuck >= STOP_LIMIT:
-                before.disown(self.outputs)
+                before.disown((*self.outputs, *self._keep))
                 before.ask_to_stop()
                 _LOG.error("%s: an output has not returned for %g s; taken over all the same", self.name, STOP_LIMIT)
                 break
-        self._before = None
-        self._desk.open(
+        if self._stop.is_set():  # it only closes what was left to it
+            return False
+        self._desk.reopen(
             [output for output in self.outputs if is_among(output, self._shared)], self._voices, self._stage
         )
-        if before.steps and not before.error:
-            self._course.walk.go_on(before.handover, at_once=before.on_grid)
-        else:
-            self._course.walk.go_on(self._clock.now(), at_once=True)
-        return not self._stop.is_set()
+        self._before, self._shared = None, ()
+        self._begun = before.handed
+        moment, at_once = self._begun or (self._clock.now(), True)
+        self._course.walk.go_on(moment, at_once=at_once)
+        return True
+
+    @property
+    def handed(self) -> Handover | None:
+        """What it left to the player that follows it; None: it began nothing, or failed."""
+        return self._handed
 
     @property
     def turns(self) -> int:
         """Grows as long as its thread is alive."""
         return self._turns
-
-    @property
-    def steps(self) -> int:
-        """Steps played."""
-        return self._steps
-
-    @property
-    def on_grid(self) -> bool:
-        """Whether it gave way on a beat."""
-        return self._until < math.inf
 
     def _play(self) -> None:
         while (due := self._wait()) is not None:
@@ -223,11 +264,12 @@ class Playing:
             if self._stop.is_set() or self._gives_way(now):
                 return None
             self._obey()
+            self._course.heed(now)
             if self._paused:
                 if not lifted:
                     lifted = True
                     self._desk.lift()
-                self._clock.wait_until(now + TICK, self._wake)
+                self._clock.wait_until(min(now + TICK, self._desk.next_tick()), self._wake)
                 self._desk.tick(self._clock.now())
                 continue
             if lifted:
@@ -236,10 +278,14 @@ class Playing:
             due = self._course.due()
             if due is None or now >= due:
                 return due
-            if due - now > SPARE and self._prepare():
+            tick = self._desk.next_tick()
+            if min(due, tick) - now > SPARE and self._prepare():
                 continue
-            turn = min(due, now + TICK, self._tempo.time(self._until), self._desk.next_tick())
-            self._clock.wait_until(turn, self._wake)
+            turn = min(due, self._tempo.time(self._until), tick)
+            if turn <= now + TICK:
+                self._clock.wait_until(turn, self._wake)
+            else:
+                self._rest_until(now + TICK, self._wake)
             if self._clock.now() < due:
                 self._desk.tick(self._clock.now())
 
@@ -254,27 +300,53 @@ class Playing:
         quant = self._quant
         if quant is None:
             return False
-        self.handover = self._course.walk.last
         if quant in {"beat", "bar"}:
-            self.handover = self._tempo.time(self._until)
-            return now >= self.handover
-        return self._paused or not self._steps or quant in {"now", "step"} or self._found
+            ready = now >= self._tempo.time(self._until)
+        else:
+            last = self._last
+            ends = last is None or boundary(last, "drawing" if quant == "drawing" else "stroke")
+            ready = ends or self._paused or quant in {"now", "step"}
+        if ready:
+            self._handed = self._place(now)
+        return ready
+
+    def _place(self, now: float) -> Handover | None:
+        """Where in time the next player of this name goes on."""
+        if self._quant in {"beat", "bar"}:
+            return self._tempo.time(self._until), True
+        if self._paused:
+            return now, True
+        return (self._course.walk.last, False) if self._steps else self._begun
 
     def _obey(self) -> None:
         """Does what was asked for since."""
-        if self._wanted is not None:
-            wanted, self._wanted = self._wanted, None
-            self._desk.change(wanted)
+        if self._wanted:
+            self._change()
         if self._desk.muted is not self.muted:
             self._desk.mute(self._clock.now(), on=self.muted)
+
+    def _change(self, *, patience: float = 0.0) -> None:
+        """Takes up the outputs that were set last; not while others are being opened, for which nothing here waits."""
+        if not self._choosing.acquire(timeout=patience):
+            return
+        try:
+            choices = [*self._wanted]
+            if choices:
+                self._desk.change(choices[-1], [output for choice in choices for output in choice])
+            self._wanted.clear()  # only now: until then it says which outputs there are
+        finally:
+            self._choosing.release()
 
     def _step(self, due: float) -> bool:
         """Plays the step that is due; whether there may be another."""
         now = self._clock.now()
         skipped = self._lateness(now - due)
         if skipped:
-            self._course.walk.skip(skipped)
-            due += skipped
+            self._course.walk.skip(skipped, catch_up=self._desk.paced)
+            again = self._course.due()
+            if again is None or again > now + 1e-6:  # on the next place of the grid
+                return again is not None
+            due = again
         events = self._course.take(due)
         if not events:
             return events is not None  # it was taken back: what comes instead is due
@@ -285,14 +357,21 @@ class Playing:
                 self._count(event)
         self._steps += 1
         self._desk.tick(self._clock.now())
-        self._found = boundary(events[-1], "drawing" if self._quant == "drawing" else "stroke")
+        self._last = events[-1]
         self._turn_rate(due)
         return len(self._done) < self._voices and (not ends(events) or self._follow())
 
     def _turn_rate(self, due: float) -> None:
         pattern = self._rate_pattern
-        if pattern is not None:
-            self._try("rate", lambda: setattr(self._course, "pace", Steps(pattern(self._tempo.beat(due)))))
+        if pattern is None:
+            return
+
+        def turn() -> None:
+            pace = Steps(pattern(self._tempo.beat(due)))
+            if self._rate_pattern is pattern:  # it may have taken its time
+                self._course.turn(pace)
+
+        self._try("rate", turn)
 
     def _follow(self) -> bool:
         """What follows a drawing; one voice of several goes on by itself."""
@@ -307,14 +386,50 @@ class Playing:
         self._try("then", turn)
         if kept and self._course.stream is not before:
             self._stage = stage_of(self._course.stream)
-            self._desk.open(self._desk.outputs, self._voices, self._stage)
+            self._voices = _voices_of(self._course.stream)
+            self._desk.reopen(self._desk.outputs, self._voices, self._stage)
         return kept
+
+    def tell(self, state: str, value: bool) -> None:
+        """Sets ``_paused`` and the like, also of the players that it waits for: they are what is heard of it."""
+        setattr(self, state, value)
+        self._wake.set()
+        before = self._before
+        if before is not None:
+            before.tell(state, value)
+
+    def choose(self, wanted: tuple[Output, ...]) -> None:
+        """Sends to these outputs from the next step on.
+
+        Raises:
+            OutputError: one that cannot be opened; all stays as it was.
+            ControlError: it has stopped.
+        """
+        with self._choosing:
+            before, held = self._before, self.holding()
+            new = [output for output in wanted if not is_among(output, held)]
+            self._desk.open(new, self._voices, self._stage)
+            if before is not None:
+                before.keep(wanted)
+                self._shared = (*self._shared, *before.holding())
+            if self._ended:  # meanwhile
+                self._desk.close(new)
+                raise ControlError(f"{self.name!r} has stopped; expected a player that plays: play the stream again")
+            self._wanted.append(wanted)
+            self._wake.set()
+
+    def keep(self, outputs: Sequence[Output]) -> None:
+        """These the player that follows goes on with: it leaves them open, and so do those before it."""
+        self._keep = (*self._keep, *outputs)
+        before = self._before
+        if before is not None:
+            before.keep(outputs)
 
     def _try(self, what: str, act: Callable[[], None]) -> None:
         """Something of the performer's: where it fails, what was before stays, and it is said once."""
         try:
             act()
-        except Exception as err:  # noqa: BLE001 - a mistake on stage must not end the performance
+        except (Exception, SystemExit) as err:  # noqa: BLE001 - a mistake on stage must not end the performance
             self._desk.complain(what, err)
 
     def _lateness(self, late: float) -> float:
@@ -333,6 +448,10 @@ class Playing:
             self._cut += not event.ended
             if self._how.then == "stop":
                 self._done.add(event.voice)
+
+
+def _voices_of(stream: Playable) -> int:
+    return len(stream) if isinstance(stream, Sized) else 1
 
 
 def is_among(output: Output, outputs: Iterable[Output]) -> bool:

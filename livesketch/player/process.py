@@ -4,6 +4,7 @@ The other process is ``host``. It is started by the first play that wants it, an
 """
 
 import atexit
+import logging
 import os
 import pickle
 import secrets
@@ -14,19 +15,25 @@ from collections.abc import Sequence
 from multiprocessing.connection import Connection, Listener
 from typing import Any, Final, Self
 
-from ..errors import BackendUnavailableError, ControlError
+from ..errors import BackendUnavailableError, ControlError, LivesketchError
 from ..outputs.base import Output
 from ..streams.packing import pack
 from .clock import LiveClock
 from .conductor import clock
+from .line import Line, Question
 from .playable import Playable, Stats
 
 START_LIMIT: Final = 60.0
 """Seconds that the other process may take to start: a cold machine compiles the kernels first."""
 METHOD: Final = "<a method>"
 """What the host answers instead of an attribute that is one."""
+TELL: Final = 0.05
+"""Seconds between two words about the tempo that nobody asked for."""
 ANSWER_LIMIT: Final = 30.0
 """Seconds that an answer may take; an output that blocks keeps it 5 s."""
+
+
+_LOG: Final = logging.getLogger("livesketch")
 
 
 class Engine:
@@ -34,14 +41,19 @@ class Engine:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._connection: Connection[Any, Any] | None = None
+        self._line: Line | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._told = -1
+        """How often the tempo had changed when the host was told of it."""
+        self._ended: threading.Event | None = None
+        """Set where nobody needs to be told any more; a new one for each process."""
+        self._changed = threading.Event()
+        """Set where there is something to tell."""
 
     @property
     def alive(self) -> bool:
         """Whether it runs."""
-        return self._process is not None and self._process.poll() is None and self._connection is not None
+        return self._process is not None and self._process.poll() is None and self._line is not None
 
     @property
     def pid(self) -> int | None:
@@ -59,40 +71,65 @@ class Engine:
         with self._lock:
             if not self.alive:
                 self._start()
-            connection = self._connection
-            assert connection is not None
-            if self._told != clock.tempo.changes and name != "bpm":
-                self._told = clock.tempo.changes
-                now = LiveClock().now()
-                self.ask("bpm", clock.bpm, clock.beat_at(now), now)
-            try:
-                message = pickle.dumps((name, arguments))
-            except (pickle.PicklingError, TypeError, AttributeError) as err:
-                raise ControlError(
-                    f"{name} with something that cannot go to another process ({err}); expected plain values, and "
-                    "ls.lfo, ls.ramp, ls.noise or ls.seq instead of functions of your own"
-                ) from err
-            try:
-                connection.send_bytes(message)
-                if not connection.poll(ANSWER_LIMIT):
-                    raise ControlError(f"the playing process has not answered for {ANSWER_LIMIT:g} s; wait, or hush")
-                done, answer = connection.recv()
-            except (EOFError, OSError) as err:
+            line = self._line
+            assert line is not None
+            self._tell(line)
+        try:
+            message = pickle.dumps((name, arguments))
+        except (pickle.PicklingError, TypeError, AttributeError) as err:
+            raise ControlError(
+                f"{name} with something that cannot go to another process ({err}); expected plain values, and "
+                "ls.lfo, ls.ramp, ls.noise or ls.seq instead of functions of your own"
+            ) from err
+        question = line.ask(message)
+        if not question.answered.wait(ANSWER_LIMIT):
+            raise ControlError(f"the playing process has not answered for {ANSWER_LIMIT:g} s; wait, or hush")
+        if question.lost is not None:
+            self._hang_up(line)
+            raise ControlError(
+                f"the playing process is gone ({question.lost}); what it played has stopped: play it again"
+            )
+        if not question.done:
+            raise question.answer
+        return question.answer
+
+    def _hang_up(self, line: Line) -> None:
+        """What is left of a process that is gone, unless another has begun."""
+        with self._lock:
+            if self._line is line:
                 self.close()
-                raise ControlError(
-                    f"the playing process is gone ({err or 'it ended'}); what it played has stopped: play it again"
-                ) from err
-        if not done:
-            raise answer
-        return answer
+
+    def _tell(self, line: Line) -> Question | None:
+        """Under the lock: sends the tempo there, where it has changed, and waits for nothing."""
+        changes = clock.tempo.changes
+        if self._told == changes:
+            return None
+        self._told = changes
+        return line.ask(pickle.dumps(("bpm", clock.tempo.line())))
+
+    def _keep_telling(self, line: Line, ended: threading.Event, changed: threading.Event) -> None:
+        """Tells of each change of the tempo without being asked, but at most 20 times a second."""
+        while changed.wait() and not ended.is_set():
+            changed.clear()
+            with self._lock:
+                question = self._tell(line) if self._line is line else None
+            if question is not None:
+                question.answered.wait()  # one at a time, however long something else takes there
+                if question.lost is not None:
+                    return
+            ended.wait(TELL)
 
     def close(self) -> None:
         """Ends it: pens up, notes off, outputs closed. Twice is harmless."""
         with self._lock:
-            connection, self._connection = self._connection, None
+            line, self._line = self._line, None
             process, self._process = self._process, None
-            if connection is not None:
-                connection.close()  # its end of the pipe sees that
+            if self._ended is not None:
+                self._ended.set()
+                clock.tempo.unwatch(self._changed)
+                self._changed.set()
+            if line is not None:
+                line.close()
             if process is not None:
                 try:
                     process.wait(10)
@@ -114,8 +151,14 @@ class Engine:
             }
             command = [sys.executable, "-c", "from livesketch.player.host import main; main()"]
             self._process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)  # noqa: S603 - our own
-            self._connection = self._accepted(listener)
+            self._line = Line(self._accepted(listener))
         self._told = -1
+        self._ended, self._changed = threading.Event(), threading.Event()
+        clock.tempo.watch(self._changed)
+        threading.Thread(
+            target=self._keep_telling, args=(self._line, self._ended, self._changed), name="livesketch-tempo",
+            daemon=True,
+        ).start()  # fmt: skip
 
     def _accepted(self, listener: Listener) -> "Connection[Any, Any]":
         """The other end, where it comes in time."""
@@ -145,7 +188,7 @@ engine: Final = Engine()
 class RemoteStream:
     """A stream in the playing process: its controls are read and set, and its methods called, through the pipe."""
 
-    def __init__(self, player: str, name: str) -> None:
+    def __init__(self, player: int, name: str) -> None:
         object.__setattr__(self, "_player", player)
         object.__setattr__(self, "_name", name)
 
@@ -171,11 +214,12 @@ class RemoteStream:
 class RemotePlayer:
     """A player in the playing process; everything that ``Player`` can, through the pipe."""
 
-    def __init__(self, name: str, stream: Playable, outputs: Sequence[Output]) -> None:
+    def __init__(self, number: int, name: str, stream: Playable, outputs: Sequence[Output]) -> None:
         self.name = name
+        self._number = number
         self._outputs = tuple(outputs)
         self._lent: Any = stream
-        self.stream: Any = RemoteStream(name, stream.name)
+        self.stream: Any = RemoteStream(number, stream.name)
         """What plays there."""
 
     def __repr__(self) -> str:
@@ -190,10 +234,10 @@ class RemotePlayer:
         self.stop()
 
     def _get(self, name: str) -> Any:
-        return engine.ask("get", self.name, name)
+        return engine.ask("get", self._number, name)
 
     def _call(self, name: str, *arguments: Any) -> Any:
-        return engine.ask("call", self.name, name, arguments, {})
+        return engine.ask("call", self._number, name, arguments, {})
 
     @property
     def to(self) -> tuple[Output, ...]:
@@ -207,7 +251,7 @@ class RemotePlayer:
         wanted = free_outputs(outputs, self)
         kept = [self._outputs.index(output) if output in self._outputs else None for output in wanted]
         new = tuple(output for output, place in zip(wanted, kept, strict=True) if place is None)
-        engine.ask("put_outputs", self.name, kept, pack(new))
+        engine.ask("put_outputs", self._number, kept, pack(new))
         self._outputs = wanted
 
     @property
@@ -217,7 +261,7 @@ class RemotePlayer:
 
     @rate.setter
     def rate(self, value: Any) -> None:
-        engine.ask("put", self.name, "rate", value)
+        engine.ask("put", self._number, "rate", value)
 
     @property
     def pace(self) -> Any:
@@ -226,12 +270,15 @@ class RemotePlayer:
 
     @pace.setter
     def pace(self, value: Any) -> None:
-        engine.ask("put", self.name, "pace", value)
+        engine.ask("put", self._number, "pace", value)
 
     @property
     def playing(self) -> bool:
         """``Player.playing``."""
-        return engine.alive and bool(self._get("playing"))
+        try:
+            return engine.alive and bool(engine.ask("plays", self._number))
+        except ControlError:  # it has just gone, or does not answer
+            return engine.alive
 
     @property
     def paused(self) -> bool:
@@ -285,7 +332,7 @@ class RemotePlayer:
 
     def silence(self, *, on: bool) -> None:
         """``Player.silence``."""
-        engine.ask("call", self.name, "silence", (), {"on": on})
+        engine.ask("call", self._number, "silence", (), {"on": on})
 
     def stats(self) -> Stats:
         """``Player.stats``."""
@@ -311,31 +358,62 @@ class RemotePlayer:
             if limit is not None and now() >= limit:
                 return False
             never.wait(0.05 if limit is None else max(0.0, min(0.05, limit - now())))
-        self._take_back()
+        self.settle()
         return True
 
     def ask_to_stop(self, *, panic: bool = False) -> None:
         """``Player.ask_to_stop``."""
         if engine.alive:
-            engine.ask("call", self.name, "ask_to_stop", (), {"panic": panic})
+            engine.ask("call", self._number, "ask_to_stop", (), {"panic": panic})
 
-    def stop(self) -> None:
+    def stop(self, *, within: float | None = None) -> None:
         """``Player.stop``; the stream that was given is then where it was heard last, and can be used again."""
-        if engine.alive:
-            self._call("stop")
-        self._take_back()
+        if self.playing:
+            engine.ask("call", self._number, "stop", (), {"within": within})
+        self.settle()
 
-    def _take_back(self) -> None:
+    def settle(self) -> None:
+        """It has stopped: the stream that was given is this process's again."""
         lent, self._lent = self._lent, None
         come_back = getattr(lent, "come_back", None)
         if come_back is not None:
-            come_back(engine.ask("place", self.name) if engine.alive else None)
+            come_back(engine.ask("place", self._number) if engine.alive else None)
+
+
+def silence_there(*, panic: bool) -> None:
+    """``performance.hush`` or ``panic`` in the other process, where there is one."""
+    if not engine.alive:
+        return
+    try:
+        engine.ask("panic" if panic else "hush")
+    except LivesketchError as err:  # what plays here is silenced all the same
+        _LOG.error("the playing process does not answer (%s); it is ended", err)
+        engine.close()
+
+
+class RemoteClock:
+    """``PulseSender`` in the playing process."""
+
+    def __init__(self, port: str, *, virtual: bool, api: str | None) -> None:
+        self._port, self._virtual, self._api = port, virtual, api
+
+    def __repr__(self) -> str:
+        return f"MIDI clock to {self._port!r:.60} from {f'process {engine.pid}' if engine.alive else 'a process, gone'}"
+
+    def start(self) -> None:
+        """Begins to send there. OutputError, ControlError, MissingExtraError: as ``ls.midi``."""
+        engine.ask("send_clock", self._port, self._virtual, self._api)
+
+    def close(self) -> None:
+        """Ends it. Twice is harmless."""
+        if engine.alive:
+            engine.ask("send_clock", None, False, None)
 
 
 def play_there(stream: Playable, outputs: Sequence[Output], how: dict[str, Any], *, keep: bool) -> RemotePlayer:
     """``performance.play`` in the other process; ``keep``: these outputs play there already."""
-    name = engine.ask("play", pack(stream), None if keep else pack(tuple(outputs)), how)
-    player = RemotePlayer(name, stream, outputs)
+    number, name = engine.ask("play", pack(stream), None if keep else pack(tuple(outputs)), how)
+    player = RemotePlayer(number, name, stream, outputs)
     lend = getattr(stream, "lend", None)
     if lend is not None:
         lend(player.stream)

@@ -133,7 +133,7 @@ class Base(Generic[ModelT]):
             try:
                 setter(self, pattern(self.beat()))
                 self.note(name)
-            except Exception as err:  # noqa: BLE001 - a mistake on stage must not end the performance
+            except (Exception, SystemExit) as err:  # noqa: BLE001 - a mistake on stage must not end the performance
                 if name not in self._failed:
                     self._failed.add(name)
                     _LOG.warning("%s: %s: %s; its last good value stays (said once)", self.name, name, err)

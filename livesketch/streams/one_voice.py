@@ -1,7 +1,7 @@
 """What a sketch stream and a text stream share: one voice that can be taken back, branched off and put back."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, Self
@@ -18,7 +18,7 @@ OFTEN: Final = 8
 """Steps between two anchors of a stream that is looked ahead in: taking back then costs a millisecond at most."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class StreamSnapshot:
     """Everything that decides what a stream makes next, but for what is live: temperature and the like."""
 
@@ -32,6 +32,10 @@ class StreamSnapshot:
     """The present drawing's events, and those that no player has sent yet."""
     due: NDArray[Any] | None
     """The record, (1,), of an event that is made, but that Ctrl-C kept from being handed out."""
+
+    def __repr__(self) -> str:
+        _, name, seed, voice, backend = self.origin
+        return f"<StreamSnapshot of {name!r} seed={seed} voice={voice} on {backend}, after {len(self.trail[0])} events>"
 
 
 class OneVoice(Generic[EventT]):
@@ -276,14 +280,23 @@ class OneVoice(Generic[EventT]):
             self._trail.cut(*self._place(), left)
         return self
 
-    def ahead(self, taken_back: Callable[[], None] | None) -> None:
-        """What is called, under the lock, before anything but ``events`` changes the stream; None: nothing.
+    def ahead(self, taken_back: Callable[[], None] | None) -> bool:
+        """What is called, under the lock, before anything but ``events`` changes the stream; None: nothing any more.
 
-        A player that makes steps before they are due undoes them there with ``rewind``.
+        A player that makes steps before they are due undoes them there with ``rewind``. False: another one does so
+        already, and this one may not: two could not tell whose steps they take back.
         """
         with self._lock:
+            if taken_back is not None and self._ahead is not None:
+                return False
             self._ahead = taken_back
             self._past.every = EVERY if taken_back is None else OFTEN
+            return True
+
+    def unsend(self, fed: Sequence[EventT]) -> None:
+        """What was fed, and handed out by ``events`` with a step that was taken back, is to be handed out again."""
+        with self._lock:
+            self._trail.unsent = [*fed, *self._trail.unsent]
 
     def _move(self, trail: tuple[Any, ...] = ()) -> None:
         """Another place, which does not follow what was."""
