@@ -23,7 +23,7 @@ from .recurrence import LOOPS, Inputs, Product, Weights, times
 
 
 def run_fast(cell: str, w: Weights, inputs: Inputs, state: Tensor, mask: Tensor | None, forget_bias: float) -> Tensor:
-    """What ``run_plain`` gives."""
+    """What ``run_plain`` gives; of the lstm cell in ``inputs.dtype``."""
     if cell == "lstm" and inputs.rows.is_cuda and mask is None:
         return torch_lstm(w, inputs, state, forget_bias)[0]
     if cell != "lstm" or inputs.rows.is_cuda:
@@ -71,8 +71,8 @@ class LstmSequence(torch.autograd.Function):
     """The lstm cell over a sequence, on the CPU.
 
     forward(rows (T, B, R), w_x (R, 4H), once (B, 4H), w_h (H, 4H), h (B, H), c (B, H), mask (T, B, H) or None, dtype)
-    -> h of every step, (T, B, H) float32. ``once`` is added to the gates at every step. Matrix products and the gates
-    that are kept are of ``dtype``, all else is float32.
+    -> h of every step, (T, B, H) of ``dtype``, as are matrix products and the gates that are kept; all else is float32.
+    ``once`` is added to the gates at every step.
     """
 
     @staticmethod
