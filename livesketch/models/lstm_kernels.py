@@ -18,7 +18,7 @@ _FMA: Final = {"contract"}
 """``fastmath``: a * b + c may become one fused operation; nothing may be reordered, and NaN stays NaN."""
 
 _f = np.float32
-_HALF, _ONE = _f(0.5), _f(1)
+_ZERO, _HALF, _ONE = _f(0), _f(0.5), _f(1)
 _NAN: Final = np.uint32(0x7FC0)
 """The bits of bfloat16's NaN."""
 
@@ -57,12 +57,26 @@ def _sigmoid(x: Any) -> Any:
 
 @_compiled
 def _gather(line: Any, once: Any, row: Any, w_x: Any) -> None:
-    """Adds to a drawing's gates (4H,) what its input row gives."""
-    for n in range(line.shape[0]):
-        line[n] += once[n]
+    """Adds to a drawing's gates (4H,) what its input row gives: three numbers that are not 0 in one pass.
+
+    Pen states are one-hot, so that there are seldom more.
+    """
+    first = second = third = count = 0
     for k in range(row.shape[0]):
+        if row[k] != 0:
+            first, second, third = (k, 0, 0) if count == 0 else (first, k, 0) if count == 1 else (first, second, k)
+            count += 1
+            if count == 3:
+                break
+    x = row[first] if count > 0 else _ZERO
+    y = row[second] if count > 1 else _ZERO
+    z = row[third] if count > 2 else _ZERO
+    one, two, three = w_x[first], w_x[second], w_x[third]
+    for n in range(line.shape[0]):
+        line[n] += once[n] + x * one[n] + y * two[n] + z * three[n]
+    for k in range(third + 1, row.shape[0] if count > 2 else 0):
         value = row[k]
-        if value != 0:  # pen states are one-hot
+        if value != 0:
             weights = w_x[k]
             for n in range(line.shape[0]):
                 line[n] += value * weights[n]
@@ -137,26 +151,26 @@ def _narrow_same(line: Any, given: Any) -> None:
 
 @_compiled
 def forward(
-    gates: Any, low: Any, rows: Any, w_x: Any, once: Any, mask: Any, before: Any, after: Any, hidden: Any, line: Any
+    gates: Any, hidden: Any, rows: Any, w_x: Any, once: Any, mask: Any, before: Any, after: Any, line: Any, h: Any
 ) -> None:
     """One step of the cell.
 
     Args:
         gates: (B, 4H) h @ w_h; becomes sigmoid(i), tanh(j), sigmoid(f), sigmoid(o).
-        low: (B, H) gets the new h in the type of the products; where that is float32, it is ``hidden``.
+        hidden: (B, H) gets the new h.
         rows: (B, R) this step's input.
         w_x: (R, 4H).
         once: (B, 4H) what is added at every step: biases, and the part of the vector beside the rows.
         mask: (B, H) what tanh(j) is multiplied with; (0, 0) for nothing.
         before: (B, H) c.
         after: (B, H) gets the new c.
-        hidden: (B, H) gets the new h.
         line: (4H,) to compute in.
+        h: (H,) likewise.
     """
     batch, units = before.shape
     i, j, f, o = line[:units], line[units : 2 * units], line[2 * units : 3 * units], line[3 * units :]
     for b in range(batch):
-        c, c_new, h = before[b], after[b], hidden[b]
+        c, c_new = before[b], after[b]
         _widen(gates[b], line)
         _gather(line, once[b], rows[b], w_x)
         _open(line)
@@ -170,14 +184,14 @@ def forward(
             c_new[n] += f[n] * c[n]
         for n in range(units):
             h[n] = o[n] * _tanh(c_new[n])
-        _narrow(h, low[b])
+        _narrow(h, hidden[b])
         _narrow(line, gates[b])
 
 
 @_compiled
 def backward(
     gates: Any, mask: Any, before: Any, after: Any, d_out: Any, d_low: Any, d_c: Any, d_gates: Any, d_once: Any,
-    line: Any, d_line: Any, given: Any,
+    line: Any, d_line: Any, given: Any, out: Any,
 ) -> None:  # fmt: skip
     """The gradients of one step.
 
@@ -194,15 +208,17 @@ def backward(
         line: (4H,) to compute in.
         d_line: (4H,) likewise.
         given: (H,) likewise.
+        out: (H,) likewise.
     """
     batch, units = before.shape
     i, j, f, o = line[:units], line[units : 2 * units], line[2 * units : 3 * units], line[3 * units :]
     d_i, d_j, d_f = d_line[:units], d_line[units : 2 * units], d_line[2 * units : 3 * units]
     d_o = d_line[3 * units :]
     for b in range(batch):
-        total, c, c_new, d, out = d_once[b], before[b], after[b], d_c[b], d_out[b]
+        total, c, c_new, d = d_once[b], before[b], after[b], d_c[b]
         _widen(gates[b], line)
         _widen(d_low[b], given)
+        _widen(d_out[b], out)
         for n in range(units):
             both = given[n] + out[n]
             bent = _tanh(c_new[n])

@@ -199,7 +199,7 @@ def _mask(shape: tuple[int, int, int], dropped: float, device: torch.device) -> 
     words = torch.empty((count + 3) // 4, dtype=torch.int64, device=device).random_(-(2**63), None)
     bits = words.view(torch.int16)[:count].view(shape)
     least = round(dropped * 65536)
-    return (bits >= least - 32768).float().mul_(65536 / (65536 - least))
+    return (bits >= least - 32768) * (65536 / (65536 - least))
 
 
 _GAMMA: Final = 0.1

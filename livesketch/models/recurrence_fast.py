@@ -10,6 +10,8 @@ result to the whole gradient of W, which is memory traffic. Here the steps' rows
 No part needs a C compiler. Nothing here has been run on a GPU.
 """
 
+import math
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -21,7 +23,7 @@ from .recurrence import LOOPS, Inputs, Product, Weights, times
 
 
 def run_fast(cell: str, w: Weights, inputs: Inputs, state: Tensor, mask: Tensor | None, forget_bias: float) -> Tensor:
-    """What ``run_plain`` gives."""
+    """What ``run_plain`` gives; of the lstm cell in ``inputs.dtype``."""
     if cell == "lstm" and inputs.rows.is_cuda and mask is None:
         return torch_lstm(w, inputs, state, forget_bias)[0]
     if cell != "lstm" or inputs.rows.is_cuda:
@@ -69,8 +71,8 @@ class LstmSequence(torch.autograd.Function):
     """The lstm cell over a sequence, on the CPU.
 
     forward(rows (T, B, R), w_x (R, 4H), once (B, 4H), w_h (H, 4H), h (B, H), c (B, H), mask (T, B, H) or None, dtype)
-    -> h of every step, (T, B, H) float32. ``once`` is added to the gates at every step. Matrix products and the gates
-    that are kept are of ``dtype``, all else is float32.
+    -> h of every step, (T, B, H) of ``dtype``, as are matrix products and the gates that are kept; all else is float32.
+    ``once`` is added to the gates at every step.
     """
 
     @staticmethod
@@ -80,50 +82,82 @@ class LstmSequence(torch.autograd.Function):
         steps, batch = rows.shape[:2]
         units = len(w_h)
         w = w_h.to(dtype)
-        gates = w.new_empty(steps, batch, 4 * units)
-        hidden, cell = c.new_empty(steps + 1, batch, units), c.new_empty(steps + 1, batch, units)
+        lease = ctx.lease = _Lease()
+        gates, cell = lease.take((steps, batch, 4 * units), dtype), lease.take((steps + 1, batch, units), torch.float32)
+        hidden = w.new_empty(steps + 1, batch, units)
         hidden[0], cell[0] = h, c
-        low = hidden if dtype == torch.float32 else torch.empty_like(hidden, dtype=dtype)  # what is multiplied
-        low[0] = h
         inputs, weights, more = (value.detach().contiguous().numpy() for value in (rows, w_x, once))
-        masks, opened, narrow, cells, hiddens = (
-            _masks(mask, steps),
-            _bits(gates),
-            _bits(low),
-            cell.numpy(),
-            hidden.numpy(),
-        )
-        line = np.empty(4 * units, np.float32)
+        masks, opened, hiddens, cells = _masks(mask, steps), _bits(gates), _bits(hidden), cell.numpy()
+        lines = np.empty(4 * units, np.float32), np.empty(units, np.float32)
+        turned, given, found = (
+            w.t().contiguous().t(),
+            hidden.unbind(0),
+            gates.unbind(0),
+        )  # a layout that multiplies faster
         for t in range(steps):
-            torch.mm(low[t], w, out=gates[t])
-            places = cells[t], cells[t + 1], hiddens[t + 1]
-            forward(opened[t], narrow[t + 1], inputs[t], weights, more, masks[t], *places, line)
-        ctx.save_for_backward(rows, w_x, w, low, cell, gates, mask)
+            torch.mm(given[t], turned, out=found[t])
+            forward(opened[t], hiddens[t + 1], inputs[t], weights, more, masks[t], cells[t], cells[t + 1], *lines)
+        ctx.save_for_backward(rows, w_x, w, hidden, cell, gates, mask)
         out: Tensor = hidden[1:]
         return out
 
     @staticmethod
     def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of rows, w_x, once, w_h, h and c."""
-        rows, w_x, w, low, cell, gates, mask = ctx.saved_tensors
+        rows, w_x, w, hidden, cell, gates, mask = ctx.saved_tensors
         steps, batch, columns = gates.shape
         units = columns // 4
-        d_gates, d_low = torch.empty_like(gates), low.new_zeros(batch, units)
+        lease = _Lease()  # until this is done
+        d_gates, d_low = lease.take(gates.shape, gates.dtype), hidden.new_zeros(batch, units)
         d_once, d_c = cell.new_zeros(batch, columns), torch.zeros_like(cell[0])
-        masks, d_out, cells = _masks(mask, steps), outer[0].contiguous().numpy(), cell.numpy()
+        masks, d_out, cells = _masks(mask, steps), _bits(outer[0].contiguous()), cell.numpy()
         opened, d_opened, narrow = _bits(gates), _bits(d_gates), _bits(d_low)
-        sums, turned = (d_c.numpy(), d_once.numpy()), w.t()
-        lines = [np.empty(size, np.float32) for size in (columns, columns, units)]
+        turned = w.t()
+        lines = [np.empty(size, np.float32) for size in (columns, columns, units, units)]
+        d_found = d_gates.unbind(0)
         for t in range(steps - 1, -1, -1):
             backward(
-                opened[t], masks[t], cells[t], cells[t + 1], d_out[t], narrow, sums[0], d_opened[t], sums[1], *lines
+                opened[t],
+                masks[t],
+                cells[t],
+                cells[t + 1],
+                d_out[t],
+                narrow,
+                d_c.numpy(),
+                d_opened[t],
+                d_once.numpy(),
+                *lines,
             )
-            torch.mm(d_gates[t], turned, out=d_low)
-        d_w_h = _gathered(low[:-1].flatten(0, 1), d_gates.flatten(0, 1))
-        d_w_x = _gathered(rows.to(low.dtype).flatten(0, 1), d_gates.flatten(0, 1))
-        d_rows = (d_gates @ w_x.to(low.dtype).t()).float() if ctx.needs_input_grad[0] else None
+            torch.mm(d_found[t], turned, out=d_low)
+        d_w_h = _gathered(hidden[:-1].flatten(0, 1), d_gates.flatten(0, 1))
+        d_w_x = _gathered(rows.to(hidden.dtype).flatten(0, 1), d_gates.flatten(0, 1))
+        d_rows = (d_gates @ w_x.to(hidden.dtype).t()).float() if ctx.needs_input_grad[0] else None
         return d_rows, d_w_x, d_once, d_w_h, d_low.float(), d_c, None, None
 
+
+class _Lease:
+    """Memory that a graph uses; given back when that is gone. New pages take the system a while to clear."""
+
+    def __init__(self) -> None:
+        self._taken: list[Tensor] = []
+
+    def take(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+        """A tensor of any content."""
+        count = math.prod(shape)
+        fits = [k for k, flat in enumerate(_free) if flat.dtype == dtype and count <= len(flat) <= 2 * count]
+        flat = _free.pop(fits[0]) if fits else torch.empty(count, dtype=dtype)
+        self._taken.append(flat)
+        return flat[:count].view(*shape)
+
+    def __del__(self) -> None:
+        _free[:0] = self._taken
+        del _free[_KEPT:]
+
+
+_free: Final[list[Tensor]] = []
+"""What was given back, latest first."""
+_KEPT: Final = 24
+"""Tensors: those of a decoder and both directions of an encoder, with some to spare."""
 
 _RUN: Final = 2600
 """Rows of one product where many are summed: it takes longer where they do not fit into the processor's cache."""
