@@ -79,6 +79,7 @@ player.join()
 """
 )
 
+ORDINARY = "import os\nos.environ['LIVESKETCH_REALTIME'] = '0'\n"
 PLAYER = (
     BUSY
     + """
@@ -104,6 +105,7 @@ def suite(*, model: str, rounds: int, steps: int) -> Result:
             "time.sleep in a thread": [sys.executable, "-c", NAIVE],
             "livesketch, engine='thread'": [sys.executable, "-c", PLAYER],
             "livesketch, engine='process'": [sys.executable, "-c", PLAYER],
+            "livesketch, engine='process', ordinary priority": [sys.executable, "-c", ORDINARY + PLAYER],
         }
         compiler = shutil.which("cc") or shutil.which("gcc")
         if compiler is None:

@@ -901,9 +901,17 @@ def test_play_on_the_command_line_is_played_over_osc(folder):
             said = running.stderr.readline()
             assert said.startswith("listening on 127.0.0.1 port ")
             udp.recv(2000)  # it plays
-            for address, types, *values in (("swap", "si", "pig", 5), ("nothing", ""), ("stop", "")):
+
+            def say(address, types, *values):
                 packet = osc_message(f"/livesketch/cat/{address}", types, *values).dgram
                 udp.sendto(packet, ("127.0.0.1", int(said.split()[-1])))
+
+            say("swap", "si", "pig", 5)
+            first = struct.pack(">i", 0)
+            while b"/pen\0,iffi\0\0\0" + first not in udp.recv(2000):
+                pass  # the next drawing is the other model's
+            say("nothing", "")
+            say("stop", "")
             out, err = running.communicate(timeout=PATIENCE * 3)
     assert running.returncode == 0
     assert out.startswith("cat: ")

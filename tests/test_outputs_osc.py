@@ -278,7 +278,7 @@ def test_a_queue_that_nobody_ticks_does_not_grow_without_end(out: OscOutput, rec
         out.send(action(step, 0.5, 0.5))
         if step % 100 == 0:
             receiver.datagrams()
-    assert len(out._queue) < 5000
+    assert len(out._speech.queue) < 5000
     assert out.sent > 5000
 
 

@@ -35,7 +35,8 @@ class Output(Protocol):
 
     It may also have ``panic()``, silence now; ``next_tick``, when it wants the next ``tick`` at the latest (seconds on
     the player's clock, or None); and ``follow_tempo(tempo)``, which is told the players' beat before ``open``:
-    ``tempo.beat(at)`` and ``tempo.time(beat)``.
+    ``tempo.beat(at)`` and ``tempo.time(beat)``. Where it has ``queues = True``, nothing leaves it before the next
+    ``tick``: it is given events a moment before they are due, so that only the sending is left to do then.
     """
 
     paces: bool

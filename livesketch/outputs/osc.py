@@ -1,4 +1,4 @@
-"""Events as OSC messages over UDP; the addresses and types are documented in ``docs/osc.md``.
+"""OSC over UDP: a socket, a rate, and when what is said (``osc_speech``) goes out.
 
 Only the types ``i``, ``f`` and ``s`` are sent, in datagrams of at most 1,400 bytes, and always valid ones: some
 receivers crash on anything else. python-osc builds the bytes; which bytes is settled here.
@@ -7,36 +7,16 @@ receivers crash on anything else. python-osc builds the bytes; which bytes is se
 import socket
 import time
 from collections import deque
-from typing import TYPE_CHECKING
 
-from ..errors import OutputError
-from ..events import Cue, Event, Pen, PenAction, Token
+from ..events import Event
 from .base import Stage
 from .osc_options import Mode, checked_delay, checked_mode, checked_rate
-from .osc_wire import INT_MAX, float32, osc_message, osc_name, osc_packets, resolve
+from .osc_speech import WRONG, Speech
+from .osc_wire import resolve
 from .pacing import due
 
-if TYPE_CHECKING:
-    from pythonosc.osc_message import OscMessage
-
-_PERIOD = 1.0  # seconds between two /livesketch/alive and between two /state of a voice
 _SEND_TIMEOUT = 0.05  # seconds; a full send buffer may not stop the clock for longer
 _MAX_QUEUE = 4096  # messages; nobody ticks, so they go without waiting
-
-
-class _Voice:
-    """What ``/state`` tells of one voice, and whether its stroke is open at the receiver."""
-
-    def __init__(self, address: str) -> None:
-        self.address = address
-        self.drawing = 0
-        self.step = 0
-        self.down = False
-        self.x = 0.5
-        self.y = 0.5
-        self.open_stroke = False
-        self.lifted = False  # by lift(), within a stroke: the next ink begins the stroke anew
-        self.told: float | None = None  # when /state was last sent, on the player's clock
 
 
 class OscOutput:
@@ -54,6 +34,7 @@ class OscOutput:
 
     paces = False
     may_drop = False
+    queues = True
 
     def __init__(
         self, target: str, *, rate: float = 120.0, mode: Mode = "hold", latency: float = 0.0, nudge: float = 0.0
@@ -69,12 +50,7 @@ class OscOutput:
         self.last_error = ""
         self._socket: socket.socket | None = None
         self._opened = False
-        self._voices_of: dict[str, int] = {}
-        self._voices: dict[tuple[str, int], _Voice] = {}
-        self._queue: list[OscMessage] = []
-        self._made = 0
-        self._alive = 0
-        self._told_alive: float | None = None
+        self._speech = Speech(self._count)
         self._flushed: float | None = None
         self._now: float | None = None
         """The player's clock at the last tick."""
@@ -87,60 +63,41 @@ class OscOutput:
 
     def open(self, name: str, voices: int, stage: Stage) -> None:  # noqa: ARG002 - the numbers need no stage
         """A player starts; with several voices each has its own address, ``<name>/<k>``. OutputError: a bad name."""
-        osc_name(name)
-        if self._voices_of.get(name) != voices:  # the addresses change
-            self._voices = {key: voice for key, voice in self._voices.items() if key[0] != name}
-        self._voices_of[name] = voices
+        self._speech.open(name, voices)
         self._opened = True
 
     def send(self, event: Event) -> None:
         """Queues the event's messages, or sends them at once when no player has opened this output."""
-        try:
-            if self._opened and self.mode == "hold" and self._late:
-                self._held.append((event.at + self._late, event))
-                return
-            self._at = event.at
+        if self._opened and self.mode == "hold" and self._late:
+            self._hold(event)
+        else:
             self._take(event)
-        except (OutputError, AttributeError, TypeError, ValueError, OverflowError) as error:
-            self._count(f"{type(event).__name__} not sent: {error}")
-        if not self._opened:
+        if not self._opened or len(self._speech.queue) >= _MAX_QUEUE:
             self._flush()
 
     def tick(self, now: float) -> None:
         """Adds what is due every second, then sends the queue if ``rate`` allows; ``now`` in seconds."""
         self._now = now
         while self._held and self._held[0][0] <= now:
-            self._let_go()
+            self._take(self._held.popleft()[1])
         if self._opened:
-            if due(self._told_alive, now, _PERIOD):
-                self._told_alive = now
-                self._say("/livesketch/alive", "i", self._alive)
-                self._alive = (self._alive + 1) & INT_MAX
-            for voice in self._voices.values():
-                if due(voice.told, now, _PERIOD):
-                    voice.told = now
-                    self._say_state(voice)
-        if self._queue and (self.mode == "timetag" or due(self._flushed, now, 1.0 / self.rate)):
+            self._speech.regular(now)
+        if self._speech.queue and (self.mode == "timetag" or due(self._flushed, now, 1.0 / self.rate)):
             self._flushed = now
             self._flush()
 
     def lift(self) -> None:
         """Ends the strokes that are open, tells every voice's ``/state``, and sends all that is queued."""
         while self._held:
-            self._let_go()
-        for voice in self._voices.values():
-            if voice.open_stroke:
-                voice.open_stroke, voice.lifted = False, True
-                self._say(f"{voice.address}/stroke/end", "iff", voice.step, voice.x, voice.y)
-            voice.down = False
-            self._say_state(voice)
+            self._take(self._held.popleft()[1])
+        self._speech.lift()
         self._flush()
 
     def close(self) -> None:
         """Sends all that is queued and closes the socket. A later ``open`` or ``send`` goes on."""
         self._flush()
         self._opened = False
-        self._told_alive = None
+        self._speech.close()
         self._drop_socket()
 
     @property
@@ -148,90 +105,23 @@ class OscOutput:
         """When something that is held is due, on the player's clock; None: nothing is held."""
         return self._held[0][0] if self._held else None
 
-    def _let_go(self) -> None:
-        _, event = self._held.popleft()
+    def _hold(self, event: Event) -> None:
         try:
-            self._take(event)
-        except (OutputError, AttributeError, TypeError, ValueError, OverflowError) as error:
+            self._held.append((event.at + self._late, event))
+        except WRONG as error:
             self._count(f"{type(event).__name__} not sent: {error}")
 
     def _take(self, event: Event) -> None:
-        voice = self._voice(event.name, int(event.voice))
-        if isinstance(event, PenAction):
-            self._take_action(voice, event)
-        elif isinstance(event, Cue):
-            self._take_cue(voice, event)
-        elif isinstance(event, Token):
-            self._take_token(voice, event)
-        else:
-            raise TypeError(f"expected PenAction, Cue or Token, got {event!r:.80}")
-
-    def _take_action(self, voice: _Voice, action: PenAction) -> None:
-        if action.pen == Pen.END:
-            voice.down = False
-            return
-        step, x, y, ink = int(action.step), float32(action.x), float32(action.y), bool(action.ink)
-        if voice.lifted and ink:
-            voice.open_stroke = True
-            self._say(f"{voice.address}/stroke/begin", "iff", step, voice.x, voice.y)
-        voice.lifted = False
-        voice.drawing, voice.step, voice.x, voice.y = int(action.drawing), step, x, y
-        voice.down = action.pen == Pen.DOWN
-        self._say(f"{voice.address}/pen", "iffi", step, x, y, int(ink))
-
-    def _take_token(self, voice: _Voice, token: Token) -> None:
-        voice.drawing, voice.step = int(token.piece), int(token.step)
         try:
-            self._say(f"{voice.address}/token", "is", voice.step, token.text)
-        finally:  # an end is never lost: its token may be what OSC cannot carry
-            if token.last:
-                self._say(f"{voice.address}/end", "i", voice.drawing)
-
-    def _take_cue(self, voice: _Voice, cue: Cue) -> None:
-        voice.drawing, voice.step = int(cue.drawing), int(cue.step)
-        if cue.kind in {"stroke/begin", "stroke/end"}:
-            begins = cue.kind == "stroke/begin"
-            try:
-                voice.x, voice.y = float32(cue.x), float32(cue.y)
-            except (
-                TypeError,
-                ValueError,
-                OverflowError,
-            ) as error:  # a lift is never lost: it goes with the last good place
-                self._count(f"{cue.kind} sent without its place: {error}")
-            voice.down = voice.open_stroke = begins
-            voice.lifted = False
-            self._say(f"{voice.address}/{cue.kind}", "iff", voice.step, voice.x, voice.y)
-        elif cue.kind == "drawing/end":
-            voice.down = voice.open_stroke = voice.lifted = False
-            self._say(f"{voice.address}/end", "i", voice.drawing)
-        elif cue.kind == "drawing/begin":
-            voice.lifted = False
-
-    def _voice(self, name: str, number: int) -> _Voice:
-        key = (name, number)
-        if key not in self._voices:
-            several = self._voices_of.get(name, number + 1) > 1
-            address = f"/livesketch/{osc_name(name)}" + (f"/{number}" if several else "")
-            self._voices[key] = _Voice(address)
-        return self._voices[key]
-
-    def _say_state(self, voice: _Voice) -> None:
-        values = (voice.drawing, voice.step, int(voice.down), voice.x, voice.y, self._made)
-        self._say(f"{voice.address}/state", "iiiffi", *values)
-
-    def _say(self, address: str, types: str, *values: object) -> None:
-        message = osc_message(address, types, *values)
-        self._made = (self._made + 1) & INT_MAX
-        self._queue.append(message)
-        if len(self._queue) >= _MAX_QUEUE:
-            self._flush()
+            self._at = event.at
+            self._speech.take(event)
+        except WRONG as error:
+            self._count(f"{type(event).__name__} not sent: {error}")
 
     def _flush(self) -> None:
-        queue, self._queue = self._queue, []
         timed = self.mode == "timetag" and self._opened and self._now is not None
         moment = time.time() + self._at + self._late - (self._now or 0.0) if timed else None  # wall time: only here
-        for count, packet in osc_packets(queue, moment):
+        for count, packet in self._speech.packets(moment):
             try:
                 self._send_datagram(packet)
             except OSError as error:

@@ -34,6 +34,8 @@ class Desk:
     tempo: Tempo | None = None
     """What outputs that follow the beat (``follow_tempo``) are told before they are opened."""
     troubles: dict[int | str, Trouble] = field(default_factory=dict)
+    _waiting: list[Event] = field(default_factory=list)
+    """Events that outputs which send at once do not have yet."""
     _cues: dict[int, CueMaker] = field(default_factory=dict)
     _latest: PenAction | None = None
 
@@ -99,19 +101,35 @@ class Desk:
         self._note(what, err, lambda: f"{what}: {err}; what was before stays")
 
     def send(self, event: Event, at: float) -> None:
-        """One event, due at ``at``, under this performance's name, with the cues that belong to it."""
+        """One event that is due now."""
+        self.prepare(event, at)
+        self.release()
+
+    def prepare(self, event: Event, at: float) -> None:
+        """One event, due at ``at``, under this performance's name, with the cues that belong to it.
+
+        Outputs that only queue (``queues``) have it at once; the others with ``release``.
+        """
         event = replace(event, at=at, name=self.name)
         if isinstance(event, PenAction):
             self._latest = event
         if self.muted:
             return
         if not isinstance(event, PenAction):
-            self._send_all([event])
+            self._queue([event])
             return
         maker = self._cues.get(event.voice)
         if maker is None:
             maker = self._cues[event.voice] = CueMaker()
-        self._send_all(maker.events(event))
+        self._queue(maker.events(event))
+
+    def release(self) -> None:
+        """What was prepared is due."""
+        waiting, self._waiting = self._waiting, []
+        for event in waiting:
+            for output in self.outputs:
+                if not getattr(output, "queues", False):
+                    self._attempt(output, output.send, event)
 
     def tell(self, changes: Iterable[tuple[str, Any]], event: Event, at: float) -> None:
         """Controls that were changed before this event, to the outputs that record (``records``)."""
@@ -153,6 +171,13 @@ class Desk:
     def _close_all(self, at: float) -> None:
         for voice in sorted(self._cues):
             self._send_all(self._cues[voice].close(at))
+
+    def _queue(self, events: Sequence[Event]) -> None:
+        self._waiting += events
+        for event in events:
+            for output in self.outputs:
+                if getattr(output, "queues", False):
+                    self._attempt(output, output.send, event)
 
     def _send_all(self, events: Iterable[Event]) -> None:
         for event in events:

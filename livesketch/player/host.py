@@ -16,7 +16,7 @@ from typing import Any, Final
 from ..errors import ControlError, LivesketchError
 from ..streams.drawing import Drawing, Piece
 from ..streams.packing import unpack
-from . import performance
+from . import performance, urgency
 from .conductor import clock
 from .players import Player
 from .process import METHOD
@@ -33,6 +33,7 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)  # Ctrl-C is for the prompt, which decides
     connection = Client(os.environ.pop("LIVESKETCH_ADDRESS"), authkey=bytes.fromhex(os.environ.pop("LIVESKETCH_KEY")))
     sys.setswitchinterval(SWITCH)
+    urgency.allowed = os.environ.get("LIVESKETCH_REALTIME") != "0"
     gc.freeze()
     try:
         serve(connection)

@@ -11,6 +11,7 @@ from ..events import CueKind, Event, PenAction, Token
 from ..outputs.base import Output
 from ..patterns import Pattern
 from ..values import real
+from . import urgency
 from .clock import Clock
 from .course import Course, How, ends
 from .desk import Desk
@@ -31,6 +32,8 @@ STOP_LIMIT: Final = 5.0
 """Longest wait for a player to stop, seconds: an output that blocks must not hang the performer."""
 LATE: Final = 1.0
 """Seconds of lateness after which the missed time is skipped instead of made up for."""
+LEAD: Final = 0.001
+"""Seconds before a step is due in which it is taken and put into the outputs' queues: then only the sending is left."""
 SPARE: Final = 0.002
 """Seconds before a step is due in which no other is made ahead."""
 _TURN: Final = 0.05
@@ -181,6 +184,7 @@ class Playing:
             before.ask_to_stop(panic=panic)
 
     def _run(self) -> None:
+        urgency.hurry()
         try:
             if self._take_over():
                 self._play()
@@ -276,18 +280,32 @@ class Playing:
                 lifted = False
                 self._course.walk.go_on(now)
             due = self._course.due()
-            if due is None or now >= due:
+            if due is None:
+                return None
+            early = self._early(due)
+            if now >= early:
                 return due
-            tick = self._desk.next_tick()
-            if min(due, tick) - now > SPARE and self._prepare():
-                continue
-            turn = min(due, self._tempo.time(self._until), tick)
-            if turn <= now + TICK:
-                self._clock.wait_until(turn, self._wake)
-            else:
-                self._rest_until(now + TICK, self._wake)
-            if self._clock.now() < due:
+            if self._sleep(now, early) < early:
                 self._desk.tick(self._clock.now())
+
+    def _early(self, due: float) -> float:
+        """When a step that is due then is taken; one that the next player begins with, not before that."""
+        until = self._tempo.time(self._until)
+        if due >= until - 1e-9:
+            return max(due, until)
+        return due if self._desk.paced else due - LEAD
+
+    def _sleep(self, now: float, early: float) -> float:
+        """Until then, or whatever comes before; gives the time it is."""
+        tick = self._desk.next_tick()
+        if min(early, tick) - now > SPARE and self._prepare():
+            return early
+        turn = min(early, self._tempo.time(self._until), tick)
+        if tick < early and turn <= now + TICK:
+            self._clock.wait_until(turn, self._wake)
+        else:
+            self._rest_until(min(turn, now + TICK), self._wake)
+        return self._clock.now()
 
     def _prepare(self) -> bool:
         began = self._clock.now()
@@ -313,7 +331,8 @@ class Playing:
     def _place(self, now: float) -> Handover | None:
         """Where in time the next player of this name goes on."""
         if self._quant in {"beat", "bar"}:
-            return self._tempo.time(self._until), True
+            moment = self._tempo.time(self._until)
+            return moment, not self._steps or self._course.walk.last < moment - 1e-9
         if self._paused:
             return now, True
         return (self._course.walk.last, False) if self._steps else self._begun
@@ -353,9 +372,13 @@ class Playing:
         self._desk.tell(self._course.changes, events[0], due)
         for event in events:
             if event.voice not in self._done:
-                self._desk.send(event, due)
+                self._desk.prepare(event, due)
                 self._count(event)
         self._steps += 1
+        self._clock.wait_until(due, self._stop)
+        if not self._desk.paced and not skipped:
+            self._late.add(self._clock.now() - due)
+        self._desk.release()
         self._desk.tick(self._clock.now())
         self._last = events[-1]
         self._turn_rate(due)
@@ -435,10 +458,10 @@ class Playing:
     def _lateness(self, late: float) -> float:
         """Seconds to leave out: all of it where an output sets the pace, or the machine was away; else none."""
         if self._desk.paced:
-            return late
-        self._late.add(late)
+            return max(0.0, late)
         if late <= LATE:
             return 0.0
+        self._late.add(late)
         self._skipped += late
         return late
 
