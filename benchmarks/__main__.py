@@ -9,7 +9,7 @@ from pathlib import Path
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ[_variable] = "1"
 
-from . import jitter, report, startup, step, text, training  # noqa: E402 - after the variables above
+from . import drift, jitter, report, startup, step, text, training  # noqa: E402 - after the variables above
 
 SUITES = {
     "step": step.suite,
@@ -18,6 +18,7 @@ SUITES = {
     "first-action": startup.first_action_suite,
     "training": training.suite,
     "jitter": jitter.suite,
+    "drift": drift.suite,
 }
 
 

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -107,13 +107,10 @@ def suite(*, model: str, rounds: int, steps: int) -> Result:
             "livesketch, engine='process'": [sys.executable, "-c", PLAYER],
             "livesketch, engine='process', ordinary priority": [sys.executable, "-c", ORDINARY + PLAYER],
         }
-        compiler = shutil.which("cc") or shutil.which("gcc")
-        if compiler is None:
+        program = compiled(Path(folder))
+        if program is None:
             absent[REFERENCE] = "no C compiler here"
         else:
-            source, program = Path(folder) / "tick.c", Path(folder) / "tick"
-            source.write_text(C)
-            subprocess.run([compiler, "-O2", "-o", str(program), str(source)], check=True)
             engines[REFERENCE] = [str(program)]
         found = measured(engines, model, rounds, steps)
     series = []
@@ -128,6 +125,17 @@ def suite(*, model: str, rounds: int, steps: int) -> Result:
         compare_with=f"{REFERENCE}, idle, p99",
         absent=absent,
     )
+
+
+def compiled(folder: Path) -> Path | None:
+    """The C loop as a program; None without a compiler."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        return None
+    source, program = folder / "tick.c", folder / "tick"
+    source.write_text(C)
+    subprocess.run([compiler, "-O2", "-o", str(program), str(source)], check=True)
+    return program
 
 
 def measured(engines: dict[str, list[str]], model: str, rounds: int, steps: int) -> dict[tuple[str, str], list[Any]]:
@@ -153,28 +161,35 @@ def run(command: list[str], name: str, state: str, model: str, ticks: int) -> An
         listener.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         port = listener.getsockname()[1]
         words = [*command, str(port), str(ticks + WARM), state, engine, model]
-        with beside(busy=state == "busy" and name == REFERENCE), subprocess.Popen(words) as program:
-            times = arrivals(listener, program)
+        with beside(busy=state == "busy" and name == REFERENCE):
+            times = arrivals(listener, words)
     return late(np.array(times))
 
 
 SO_TIMESTAMPNS = getattr(socket, "SO_TIMESTAMPNS", 35)
 
 
-def arrivals(listener: socket.socket, program: "subprocess.Popen[bytes]") -> list[float]:
-    """When ticks arrived, seconds, until the program has ended."""
+def arrivals(listener: socket.socket, words: list[str], now: Callable[[], float] | None = None) -> list[float]:
+    """Starts a program and gives when its ticks arrived, seconds, until it ends: as the kernel says, or by ``now``."""
     listener.settimeout(0.2)
     found: list[float] = []
-    while True:
-        try:
-            data, extra, _, _ = listener.recvmsg(65536, 256)
-        except TimeoutError:
-            if program.poll() is not None:
-                return found
-            continue
-        stamp = next(words for level, kind, words in extra if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS))
-        seconds, nanoseconds = struct.unpack("@ll", stamp[:16])
-        found += [seconds + nanoseconds * 1e-9] * (1 if len(data) == 4 else steps_in(data))
+    with subprocess.Popen(words) as program:
+        while True:
+            try:
+                data, extra, _, _ = listener.recvmsg(65536, 256)
+            except TimeoutError:
+                if program.poll() is not None:
+                    return found
+                continue
+            moment = told(extra) if now is None else now()
+            found += [moment] * (1 if len(data) == 4 else steps_in(data))
+
+
+def told(extra: list[tuple[int, int, bytes]]) -> float:
+    """The kernel's time of arrival, seconds."""
+    stamp = next(words for level, kind, words in extra if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS))
+    seconds, nanoseconds = struct.unpack("@ll", stamp[:16])
+    return float(seconds + nanoseconds * 1e-9)
 
 
 def steps_in(data: bytes) -> int:
