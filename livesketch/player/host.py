@@ -21,7 +21,7 @@ from .conductor import clock
 from .players import Player
 from .process import METHOD
 
-KEPT: Final = 8
+KEPT: Final = 2
 """Players that have stopped and can still be asked."""
 SWITCH: Final = 0.0005
 """Seconds after which a thread lets another go on; 5 ms is Python's own, and too long for a step that is due."""
