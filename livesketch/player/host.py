@@ -19,7 +19,7 @@ from ..streams.packing import unpack
 from . import performance, urgency
 from .conductor import clock
 from .players import Player
-from .process import METHOD
+from .process import Method
 
 KEPT: Final = 8
 """Players that have stopped and can still be asked."""
@@ -113,9 +113,9 @@ class Host:
         return self._plain(getattr(played, name)(*arguments, **options), played)
 
     def stream_get(self, player: int, name: str) -> Any:
-        """An attribute of its stream; ``METHOD`` for a method."""
+        """An attribute of its stream; ``Method()`` for a method."""
         value = getattr(self._player(player).stream, name)
-        return METHOD if callable(value) else value
+        return Method() if callable(value) else value
 
     def stream_put(self, player: int, name: str, value: Any) -> None:
         """Sets one."""

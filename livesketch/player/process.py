@@ -25,8 +25,6 @@ from .playable import Playable, Stats
 
 START_LIMIT: Final = 60.0
 """Seconds that the other process may take to start: a cold machine compiles the kernels first."""
-METHOD: Final = "<a method>"
-"""What the host answers instead of an attribute that is one."""
 TELL: Final = 0.05
 """Seconds between two words about the tempo that nobody asked for."""
 ANSWER_LIMIT: Final = 30.0
@@ -34,6 +32,10 @@ ANSWER_LIMIT: Final = 30.0
 
 
 _LOG: Final = logging.getLogger("livesketch")
+
+
+class Method:
+    """What the host answers instead of an attribute that is one."""
 
 
 class Engine:
@@ -199,7 +201,7 @@ class RemoteStream:
         if name.startswith("_"):
             raise AttributeError(name)
         value = engine.ask("stream_get", self._player, name)
-        if value != METHOD:
+        if not isinstance(value, Method):
             return value
 
         def method(*arguments: Any, **options: Any) -> Any:
