@@ -655,6 +655,22 @@ def test_swap_keeps_the_number_of_voices(talk, folder, small_catalogue):
     assert len(ls.players()["choir"].stream) == 3
 
 
+@pytest.mark.parametrize("where", ["thread", "process"])
+def test_swap_keeps_what_the_player_was_told(talk, cat, tmp_path, small_catalogue, other_process, where):
+    told = {"then": "repeat", "lookahead": 0.25, "place": ls.grid(3, 2, margin=0.1), "engine": where}
+    before = ls.play(cat, ls.trace(tmp_path / "cat.jsonl"), name="cat", pace=ls.pace.speed(9), **told)
+    talk.say("/livesketch/cat/swap", "s", "pig")
+    after = ls.players()["cat"]
+    for player in (before, after):
+        assert {name: getattr(player, name) for name in told} == told
+    assert (after.stream.label, after.pace) == ("pig", ls.pace.speed(9))
+    with pytest.raises(AttributeError):
+        after.then = "stop"
+    ls.hush()
+    plain = ls.play(cat, ls.trace(tmp_path / "dog.jsonl"), name="dog", engine=where)
+    assert (plain.then, plain.lookahead, plain.place) == ("next", 0.1, "live")
+
+
 @pytest.mark.parametrize(
     "asked", ["{folder}/small.safetensors#pig", "../small.safetensors", "magenta:owl", "small", "", "#"]
 )

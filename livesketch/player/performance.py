@@ -111,7 +111,7 @@ def play(
                 "quant": quant,
             }
             asked |= {"lookahead": lookahead, "place": place}
-            return _play_there(stream, to, clock, before, asked)
+            return _play_there(stream, to, clock, before, asked, how)
         if before is not None and not isinstance(before, Player):
             before.stop()
             to, before = to or before.to, None
@@ -142,7 +142,7 @@ def _tempo_of(clock: Clock | None) -> Tempo:
 
 def _play_there(
     stream: Playable, to: Sequence[Output] | Output | None, clock: Clock | None, before: AnyPlayer | None,
-    asked: dict[str, Any],
+    asked: dict[str, Any], how: How,
 ) -> RemotePlayer:  # fmt: skip
     """``play`` in the other process, under the lock."""
     if clock is not None:
@@ -152,7 +152,7 @@ def _play_there(
         to = to or before.to
     kept = to is None and before is not None
     outputs = before.to if kept and before is not None else free_outputs(to or (), before)
-    player = play_there(stream, outputs, asked, keep=kept)
+    player = play_there(stream, outputs, asked, how, keep=kept)
     if isinstance(before, RemotePlayer):
         _leaving.append(before)
     _players[player.name] = player

@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from ..errors import ControlError
 from ..events import Event
 from ..outputs.base import Output, Stage
 from ..streams.drawing import Drawing
+from .place import Place
+
+if TYPE_CHECKING:
+    from .course import Then
 
 
 @runtime_checkable
@@ -82,6 +86,14 @@ class AnyPlayer(Protocol):
     def pace(self) -> Any: ...  # noqa: D102
     @pace.setter
     def pace(self, value: Any) -> None: ...
+    @property
+    def then(self) -> "Then": ...  # noqa: D102
+    @property
+    def lookahead(self) -> float: ...  # noqa: D102
+    @property
+    def place(self) -> Literal["live"] | Place: ...  # noqa: D102
+    @property
+    def engine(self) -> Literal["thread", "process"]: ...  # noqa: D102
     @property
     def playing(self) -> bool: ...  # noqa: D102
     @property

@@ -1,12 +1,14 @@
 """Players by name: what a performer holds in the hand while a stream plays."""
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Literal, Self
 
 from ..errors import ControlError
 from ..outputs.base import Output
 from ..patterns import Pattern
+from .course import Then
 from .pace import Pace, Steps, checked_pace, checked_rate
+from .place import Place
 from .playable import Playable, Stats
 from .playing import Playing
 
@@ -80,6 +82,26 @@ class Player(Playing):
             self._rate_pattern = value
         else:
             self.pace = Steps(checked_rate(value))
+
+    @property
+    def then(self) -> Then:
+        """What follows a drawing, as ``livesketch.play`` was told."""
+        return self._how.then
+
+    @property
+    def lookahead(self) -> float:
+        """Seconds that steps are made before they are due, as ``livesketch.play`` was told."""
+        return self._how.lookahead
+
+    @property
+    def place(self) -> Literal["live"] | Place:
+        """Where drawings stand on the stage, as ``livesketch.play`` was told; ``fit`` is ``ls.grid(1, 1)``."""
+        return self._how.place or "live"
+
+    @property
+    def engine(self) -> Literal["thread", "process"]:
+        """Where it plays: in a thread of this process, or in the playing process."""
+        return "thread"
 
     @property
     def paused(self) -> bool:

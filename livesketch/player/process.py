@@ -13,14 +13,16 @@ import sys
 import threading
 from collections.abc import Sequence
 from multiprocessing.connection import Connection, Listener
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 from ..errors import BackendUnavailableError, ControlError, LivesketchError
 from ..outputs.base import Output
 from ..streams.packing import pack
 from .clock import LiveClock
 from .conductor import clock
+from .course import How, Then
 from .line import Line, Question
+from .place import Place
 from .playable import Playable, Stats
 
 START_LIMIT: Final = 60.0
@@ -216,9 +218,9 @@ class RemoteStream:
 class RemotePlayer:
     """A player in the playing process; everything that ``Player`` can, through the pipe."""
 
-    def __init__(self, number: int, name: str, stream: Playable, outputs: Sequence[Output]) -> None:
+    def __init__(self, number: int, name: str, stream: Playable, outputs: Sequence[Output], how: How) -> None:
         self.name = name
-        self._number = number
+        self._number, self._how = number, how
         self._outputs = tuple(outputs)
         self._lent: Any = stream
         self.stream: Any = RemoteStream(number, stream.name)
@@ -273,6 +275,26 @@ class RemotePlayer:
     @pace.setter
     def pace(self, value: Any) -> None:
         engine.ask("put", self._number, "pace", value)
+
+    @property
+    def then(self) -> Then:
+        """``Player.then``."""
+        return self._how.then
+
+    @property
+    def lookahead(self) -> float:
+        """``Player.lookahead``."""
+        return self._how.lookahead
+
+    @property
+    def place(self) -> Literal["live"] | Place:
+        """``Player.place``."""
+        return self._how.place or "live"
+
+    @property
+    def engine(self) -> Literal["thread", "process"]:
+        """``Player.engine``."""
+        return "process"
 
     @property
     def playing(self) -> bool:
@@ -412,10 +434,12 @@ class RemoteClock:
             engine.ask("send_clock", None, False, None)
 
 
-def play_there(stream: Playable, outputs: Sequence[Output], how: dict[str, Any], *, keep: bool) -> RemotePlayer:
+def play_there(
+    stream: Playable, outputs: Sequence[Output], asked: dict[str, Any], how: How, *, keep: bool
+) -> RemotePlayer:
     """``performance.play`` in the other process; ``keep``: these outputs play there already."""
-    number, name = engine.ask("play", pack(stream), None if keep else pack(tuple(outputs)), how)
-    player = RemotePlayer(number, name, stream, outputs)
+    number, name = engine.ask("play", pack(stream), None if keep else pack(tuple(outputs)), asked)
+    player = RemotePlayer(number, name, stream, outputs, how)
     lend = getattr(stream, "lend", None)
     if lend is not None:
         lend(player.stream)

@@ -8,7 +8,6 @@ from ..models.catalogue import catalogue, nearest, open_any, plain_name
 from ..models.text_model import TextCheckpoint
 from ..player.performance import play
 from ..player.playable import AnyPlayer, Playable
-from ..player.players import Player
 from ..streams.sketch import sketch
 from ..streams.text import text
 from ..streams.voices import voices
@@ -32,13 +31,9 @@ def swap(player: AnyPlayer, model: str, seed: int | None, *, files: bool, stoppe
         return False
     if not player.playing:
         raise ControlError(f"swap of {player.name!r:.40}: it has stopped; expected a player that plays")
-    if not isinstance(player, Player):
-        play(stream, None, name=player.name, pace=player.pace, engine="process")
-        return True
-    how = player._how  # noqa: SLF001 - what it was asked to play like
     play(
-        stream, None, name=player.name, then=how.then, pace=player.pace, lookahead=how.lookahead,
-        place=how.place or "live",
+        stream, None, name=player.name, then=player.then, pace=player.pace, lookahead=player.lookahead,
+        place=player.place, engine=player.engine,
     )  # fmt: skip
     return True
 
