@@ -4,6 +4,7 @@ The other process is ``host``. It is started by the first play that wants it, an
 """
 
 import atexit
+import contextlib
 import logging
 import os
 import pickle
@@ -12,7 +13,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
-from multiprocessing.connection import Connection, Listener
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Client, Connection, Listener
 from typing import Any, Final, Literal, Self
 
 from ..errors import BackendUnavailableError, ControlError, LivesketchError
@@ -31,7 +33,8 @@ TELL: Final = 0.05
 """Seconds between two words about the tempo that nobody asked for."""
 ANSWER_LIMIT: Final = 30.0
 """Seconds that an answer may take; an output that blocks keeps it 5 s."""
-
+_PROGRAM: Final = "from livesketch.player.host import main; main()"
+_ENDING: Final = "the playing process is just being ended; expected none to ask it anything: play again in a moment"
 
 _LOG: Final = logging.getLogger("livesketch")
 
@@ -45,6 +48,7 @@ class Engine:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
+        """Held while it starts, and while something is asked, not while that is answered."""
         self._line: Line | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._told = -1
@@ -53,31 +57,31 @@ class Engine:
         """Set where nobody needs to be told any more; a new one for each process."""
         self._changed = threading.Event()
         """Set where there is something to tell."""
+        self._closing = threading.RLock()
+        """Held until the process is gone, so that whoever ends it too waits for that; taken before ``_lock``."""
+        self._closers: list[int] = []
+        """One for each that ends it now: nobody is let in meanwhile."""
 
     @property
     def alive(self) -> bool:
         """Whether it runs."""
-        return self._process is not None and self._process.poll() is None and self._line is not None
+        return self.pid is not None
 
     @property
     def pid(self) -> int | None:
         """Its number; None where it does not run."""
-        return self._process.pid if self._process is not None and self.alive else None
+        process = self._process  # which another thread may let go
+        return process.pid if process is not None and process.poll() is None and self._line is not None else None
 
     def ask(self, name: str, *arguments: Any) -> Any:
         """Has the host do something, and gives its answer; starts it where it does not run.
 
         Raises:
-            ControlError: something cannot go to the other process, or it does not answer.
+            ControlError: something cannot go to the other process, or it does not answer, or it is being ended.
             BackendUnavailableError: it does not start.
             LivesketchError: what the host raised.
         """
-        with self._lock:
-            if not self.alive:
-                self._start()
-            line = self._line
-            assert line is not None
-            self._tell(line)
+        line = self._ready()
         try:
             message = pickle.dumps((name, arguments))
         except (pickle.PicklingError, TypeError, AttributeError) as err:
@@ -89,7 +93,8 @@ class Engine:
         if not question.answered.wait(ANSWER_LIMIT):
             raise ControlError(f"the playing process has not answered for {ANSWER_LIMIT:g} s; wait, or hush")
         if question.lost is not None:
-            self._hang_up(line)
+            if self._line is line:  # else somebody is just ending it, and nobody waits for that here
+                self._end(line)
             raise ControlError(
                 f"the playing process is gone ({question.lost}); what it played has stopped: play it again"
             )
@@ -97,11 +102,17 @@ class Engine:
             raise question.answer
         return question.answer
 
-    def _hang_up(self, line: Line) -> None:
-        """What is left of a process that is gone, unless another has begun."""
+    def _ready(self) -> Line:
+        """The line to it, which knows the tempo."""
         with self._lock:
-            if self._line is line:
-                self.close()
+            if self._closers:
+                raise ControlError(_ENDING)
+            if not self.alive:
+                self._start()
+            line = self._line
+            assert line is not None
+            self._tell(line)
+            return line
 
     def _tell(self, line: Line) -> Question | None:
         """Under the lock: sends the tempo there, where it has changed, and waits for nothing."""
@@ -124,36 +135,49 @@ class Engine:
             ended.wait(TELL)
 
     def close(self) -> None:
-        """Ends it: pens up, notes off, outputs closed. Twice is harmless."""
-        with self._lock:
-            line, self._line = self._line, None
-            process, self._process = self._process, None
-            if self._ended is not None:
-                self._ended.set()
-                clock.tempo.unwatch(self._changed)
-                self._changed.set()
-            if line is not None:
-                line.close()
-            if process is not None:
-                try:
-                    process.wait(10)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
+        """Ends it: pens up, notes off, outputs closed. Twice is harmless.
+
+        Whoever waits for an answer, or for the start, or asks meanwhile, is told so at once.
+        """
+        self._closers.append(1)
+        try:
+            self._end()
+        finally:
+            self._closers.pop()
+
+    def _end(self, only: Line | None = None) -> None:
+        """Ends it, or ``only`` the one of this line: another may have begun. Returns when it is gone."""
+        with self._closing:
+            with self._lock:
+                if only is not None and self._line is not only:
+                    return
+                line, process = self._let_go()
+            _put_down(line, process)
+
+    def _let_go(self) -> tuple[Line | None, "subprocess.Popen[bytes] | None"]:
+        """Under the lock: it is none of ours any more."""
+        line, self._line = self._line, None
+        process, self._process = self._process, None
+        if self._ended is not None:
+            self._ended.set()
+            clock.tempo.unwatch(self._changed)
+            self._changed.set()
+        return line, process
 
     def forget(self) -> None:
         """In a forked child: the process belongs to the parent."""
         self.__init__()  # type: ignore[misc]
 
     def _start(self) -> None:
-        self.close()
+        """Under the lock."""
+        _put_down(*self._let_go())  # what is left of one that ended by itself
         key = secrets.token_bytes(32)
         with Listener(authkey=key) as listener:
             environment = os.environ | {
                 "LIVESKETCH_ADDRESS": str(listener.address),
                 "LIVESKETCH_KEY": key.hex(),
             }
-            command = [sys.executable, "-c", "from livesketch.player.host import main; main()"]
+            command = [sys.executable, "-c", _PROGRAM]
             self._process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)  # noqa: S603 - our own
             self._line = Line(self._accepted(listener))
         self._told = -1
@@ -167,22 +191,45 @@ class Engine:
     def _accepted(self, listener: Listener) -> "Connection[Any, Any]":
         """The other end, where it comes in time."""
         found: list[Connection[Any, Any]] = []
-        waiting = threading.Thread(target=lambda: found.append(listener.accept()), daemon=True)
+
+        def accept() -> None:
+            with contextlib.suppress(OSError, EOFError, AuthenticationError):
+                found.append(listener.accept())
+
+        waiting = threading.Thread(target=accept, name="livesketch-start", daemon=True)
         waiting.start()
         process = self._process
         assert process is not None
         limit = LiveClock().now() + START_LIMIT
-        while waiting.is_alive() and LiveClock().now() < limit and process.poll() is None:
+        while waiting.is_alive() and LiveClock().now() < limit and process.poll() is None and not self._closers:
             waiting.join(0.02)
-        if not found:
-            code = process.poll()
+        if found:
+            return found[0]
+        code = process.poll()
+        self._process = None
+        process.kill()
+        process.wait()
+        with contextlib.suppress(OSError, EOFError):  # else that thread would wait for ever
+            Client(listener.address).close()
+        waiting.join()
+        if self._closers:
+            raise ControlError(_ENDING)
+        raise BackendUnavailableError(
+            f"the playing process did not start ({'no answer' if code is None else f'it ended with {code}'}); "
+            "expected `python -c 'import livesketch.player.host'` to run; or use engine='thread'"
+        )
+
+
+def _put_down(line: Line | None, process: "subprocess.Popen[bytes] | None") -> None:
+    """Hangs up, and waits until the process is gone."""
+    if line is not None:
+        line.close()
+    if process is not None:
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
             process.kill()
-            self._process = None
-            raise BackendUnavailableError(
-                f"the playing process did not start ({'no answer' if code is None else f'it ended with {code}'}); "
-                "expected `python -c 'import livesketch.player.host'` to run; or use engine='thread'"
-            )
-        return found[0]
+            process.wait()
 
 
 engine: Final = Engine()
