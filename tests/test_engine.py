@@ -8,9 +8,9 @@ from multiprocessing import Pipe
 import pytest
 
 import livesketch as ls
-from livesketch.player import process
+from livesketch.player import engine as engines
+from livesketch.player.engine import Engine
 from livesketch.player.line import Line
-from livesketch.player.process import Engine
 
 PATIENCE = 10.0
 """Seconds; far from the 30 that an answer may take."""
@@ -139,7 +139,7 @@ def test_who_waits_for_an_answer_is_told_at_once_that_it_is_being_ended(engine):
 
 
 def test_a_start_that_is_ended_is_given_up_at_once(monkeypatch, capfd):
-    monkeypatch.setattr(process, "_PROGRAM", "import time; time.sleep(60)")
+    monkeypatch.setattr(engines, "_PROGRAM", "import time; time.sleep(60)")
     engine = Engine()
     asking = Asking(engine)
     while engine._process is None:
@@ -154,6 +154,6 @@ def test_a_start_that_is_ended_is_given_up_at_once(monkeypatch, capfd):
 
 
 def test_a_program_that_does_not_start_is_told_with_its_code(monkeypatch):
-    monkeypatch.setattr(process, "_PROGRAM", "raise SystemExit(3)")
+    monkeypatch.setattr(engines, "_PROGRAM", "raise SystemExit(3)")
     with pytest.raises(ls.BackendUnavailableError, match="ended with 3"):
         Engine().ask("tempo")

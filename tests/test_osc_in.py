@@ -26,7 +26,7 @@ from livesketch.inputs.osc_read import MOST_MESSAGES, Message, read
 from livesketch.models import catalogue
 from livesketch.models.checkpoint import save_checkpoint, save_text
 from livesketch.outputs.osc_wire import osc_message
-from livesketch.player.process import engine
+from livesketch.player.engine import engine
 from livesketch.remote import listening, strokes, swap
 
 PATIENCE = 10.0

@@ -15,7 +15,7 @@ from test_latent import KINDS
 import livesketch as ls
 from livesketch.data.json_lines import json_lines
 from livesketch.models.checkpoint import save_checkpoint
-from livesketch.player.process import engine
+from livesketch.player.engine import engine
 from livesketch.streams.packing import pack, unpack
 
 
@@ -233,7 +233,7 @@ PROGRAM = """
 import sys, time, livesketch as ls
 stream = ls.sketch(sys.argv[1], seed=3)
 player = ls.play(stream, ls.trace(sys.argv[2]), rate=300, engine="process")
-from livesketch.player.process import engine
+from livesketch.player.engine import engine
 print(engine.pid, flush=True)
 time.sleep(60)
 """

@@ -11,6 +11,7 @@ from .pace import Pace, Steps, checked_pace, checked_rate
 from .place import Place
 from .playable import Playable, Stats
 from .playing import Playing
+from .roster import roster
 
 
 class Player(Playing):
@@ -48,11 +49,9 @@ class Player(Playing):
 
     @to.setter
     def to(self, outputs: Sequence[Output] | Output) -> None:
-        from .performance import free_outputs  # noqa: PLC0415 - it is built on this module
-
         if not self.playing:
             raise ControlError(f"{self.name!r} has stopped; expected a player that plays: play the stream again")
-        wanted = free_outputs(outputs, self)
+        wanted = roster.free(outputs, self)
         self.choose(wanted)
 
     @property
@@ -133,16 +132,12 @@ class Player(Playing):
 
         What swaps in under its name is soloed too.
         """
-        from .performance import solo  # noqa: PLC0415 - it is built on this module
-
-        solo(self, on=True)
+        roster.solo(self, on=True)
         return self
 
     def unsolo(self) -> Self:
         """The way back."""
-        from .performance import solo  # noqa: PLC0415 - likewise
-
-        solo(self, on=False)
+        roster.solo(self, on=False)
         return self
 
     def silence(self, *, on: bool) -> None:
@@ -155,9 +150,7 @@ class Player(Playing):
 
     def over(self) -> None:
         """Those that its ``solo`` silenced are heard again."""
-        from .performance import heed_end  # noqa: PLC0415 - it is built on this module
-
-        heed_end()
+        roster.heed_end()
 
     def stats(self) -> Stats:
         """Steps, drawings, lateness and errors so far."""

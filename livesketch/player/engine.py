@@ -1,4 +1,4 @@
-"""``engine="process"``: streams, clock and outputs in a process of their own, which no busy prompt can hold up.
+"""The playing process, and the pipe to it: streams, clock and outputs there, which no busy prompt can hold up.
 
 The other process is ``host``. It is started by the first play that wants it, and ends when this one does, however.
 """
@@ -12,20 +12,14 @@ import secrets
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Connection, Listener
-from typing import Any, Final, Literal, Self
+from typing import Any, Final
 
 from ..errors import BackendUnavailableError, ControlError, LivesketchError
-from ..outputs.base import Output
-from ..streams.packing import pack
 from .clock import LiveClock
 from .conductor import clock
-from .course import How, Then
 from .line import Line, Question
-from .place import Place
-from .playable import Playable, Stats
 
 START_LIMIT: Final = 60.0
 """Seconds that the other process may take to start: a cold machine compiles the kernels first."""
@@ -35,12 +29,7 @@ ANSWER_LIMIT: Final = 30.0
 """Seconds that an answer may take; an output that blocks keeps it 5 s."""
 _PROGRAM: Final = "from livesketch.player.host import main; main()"
 _ENDING: Final = "the playing process is just being ended; expected none to ask it anything: play again in a moment"
-
 _LOG: Final = logging.getLogger("livesketch")
-
-
-class Method:
-    """What the host answers instead of an attribute that is one."""
 
 
 class Engine:
@@ -164,6 +153,16 @@ class Engine:
             self._changed.set()
         return line, process
 
+    def silence(self, *, panic: bool) -> None:
+        """``hush`` or ``panic`` there, where it runs; where it does not answer it is ended."""
+        if not self.alive:
+            return
+        try:
+            self.ask("panic" if panic else "hush")
+        except LivesketchError as err:  # what plays here is silenced all the same
+            _LOG.error("the playing process does not answer (%s); it is ended", err)
+            self.close()
+
     def forget(self) -> None:
         """In a forked child: the process belongs to the parent."""
         self.__init__()  # type: ignore[misc]
@@ -234,264 +233,6 @@ def _put_down(line: Line | None, process: "subprocess.Popen[bytes] | None") -> N
 
 engine: Final = Engine()
 """The one of this process."""
-
-
-class RemoteStream:
-    """A stream in the playing process: its controls are read and set, and its methods called, through the pipe."""
-
-    def __init__(self, player: int, name: str) -> None:
-        object.__setattr__(self, "_player", player)
-        object.__setattr__(self, "_name", name)
-
-    def __repr__(self) -> str:
-        return f"<stream {self._name!r} in the playing process>"
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        value = engine.ask("stream_get", self._player, name)
-        if not isinstance(value, Method):
-            return value
-
-        def method(*arguments: Any, **options: Any) -> Any:
-            return engine.ask("stream_call", self._player, name, arguments, options)
-
-        return method
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        engine.ask("stream_put", self._player, name, value)
-
-
-class RemotePlayer:
-    """A player in the playing process; everything that ``Player`` can, through the pipe."""
-
-    def __init__(self, number: int, name: str, stream: Playable, outputs: Sequence[Output], how: How) -> None:
-        self.name = name
-        self._number, self._how = number, how
-        self._outputs = tuple(outputs)
-        self._lent: Any = stream
-        self.stream: Any = RemoteStream(number, stream.name)
-        """What plays there."""
-
-    def __repr__(self) -> str:
-        if not engine.alive:
-            return f"<RemotePlayer {self.name!r}, gone with its process>"
-        return f"<in process {engine.pid}: {self._call('__repr__')}>"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def _get(self, name: str) -> Any:
-        return engine.ask("get", self._number, name)
-
-    def _call(self, name: str, *arguments: Any) -> Any:
-        return engine.ask("call", self._number, name, arguments, {})
-
-    @property
-    def to(self) -> tuple[Output, ...]:
-        """The outputs as they were given; those that play are in the other process."""
-        return self._outputs
-
-    @to.setter
-    def to(self, outputs: Sequence[Output] | Output) -> None:
-        from .performance import free_outputs  # noqa: PLC0415 - it is built on this module
-
-        wanted = free_outputs(outputs, self)
-        kept = [self._outputs.index(output) if output in self._outputs else None for output in wanted]
-        new = tuple(output for output, place in zip(wanted, kept, strict=True) if place is None)
-        engine.ask("put_outputs", self._number, kept, pack(new))
-        self._outputs = wanted
-
-    @property
-    def rate(self) -> Any:
-        """``Player.rate``."""
-        return self._get("rate")
-
-    @rate.setter
-    def rate(self, value: Any) -> None:
-        engine.ask("put", self._number, "rate", value)
-
-    @property
-    def pace(self) -> Any:
-        """``Player.pace``."""
-        return self._get("pace")
-
-    @pace.setter
-    def pace(self, value: Any) -> None:
-        engine.ask("put", self._number, "pace", value)
-
-    @property
-    def then(self) -> Then:
-        """``Player.then``."""
-        return self._how.then
-
-    @property
-    def lookahead(self) -> float:
-        """``Player.lookahead``."""
-        return self._how.lookahead
-
-    @property
-    def place(self) -> Literal["live"] | Place:
-        """``Player.place``."""
-        return self._how.place or "live"
-
-    @property
-    def engine(self) -> Literal["thread", "process"]:
-        """``Player.engine``."""
-        return "process"
-
-    @property
-    def playing(self) -> bool:
-        """``Player.playing``."""
-        try:
-            return engine.alive and bool(engine.ask("plays", self._number))
-        except ControlError:  # it has just gone, or does not answer
-            return engine.alive
-
-    @property
-    def paused(self) -> bool:
-        """``Player.paused``."""
-        return bool(self._get("paused"))
-
-    @property
-    def muted(self) -> bool:
-        """``Player.muted``."""
-        return bool(self._get("muted"))
-
-    @property
-    def error(self) -> BaseException | None:
-        """``Player.error``."""
-        found: BaseException | None = self._get("error")
-        return found
-
-    def pause(self) -> Self:
-        """``Player.pause``, and so on."""
-        self._call("pause")
-        return self
-
-    def resume(self) -> Self:
-        """``Player.resume``."""
-        self._call("resume")
-        return self
-
-    def mute(self) -> Self:
-        """``Player.mute``."""
-        self._call("mute")
-        return self
-
-    def unmute(self) -> Self:
-        """``Player.unmute``."""
-        self._call("unmute")
-        return self
-
-    def solo(self) -> Self:
-        """``Player.solo``."""
-        from .performance import solo  # noqa: PLC0415 - it is built on this module
-
-        solo(self, on=True)
-        return self
-
-    def unsolo(self) -> Self:
-        """``Player.unsolo``."""
-        from .performance import solo  # noqa: PLC0415 - likewise
-
-        solo(self, on=False)
-        return self
-
-    def silence(self, *, on: bool) -> None:
-        """``Player.silence``."""
-        engine.ask("call", self._number, "silence", (), {"on": on})
-
-    def stats(self) -> Stats:
-        """``Player.stats``."""
-        found: Stats = self._call("stats")
-        return found
-
-    def troubles(self) -> list[str]:
-        """``Player.troubles``."""
-        found: list[str] = self._call("troubles")
-        return found
-
-    def fault(self) -> BaseException | None:
-        """``Player.fault``."""
-        found: BaseException | None = self._call("fault")
-        return found
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """``Player.wait``: asks twenty times a second, so that others can ask meanwhile."""
-        now = LiveClock().now
-        limit = None if timeout is None else now() + timeout
-        never = threading.Event()
-        while self.playing:
-            if limit is not None and now() >= limit:
-                return False
-            never.wait(0.05 if limit is None else max(0.0, min(0.05, limit - now())))
-        self.settle()
-        return True
-
-    def ask_to_stop(self, *, panic: bool = False) -> None:
-        """``Player.ask_to_stop``."""
-        if engine.alive:
-            engine.ask("call", self._number, "ask_to_stop", (), {"panic": panic})
-
-    def stop(self, *, within: float | None = None) -> None:
-        """``Player.stop``; the stream that was given is then where it was heard last, and can be used again."""
-        if self.playing:
-            engine.ask("call", self._number, "stop", (), {"within": within})
-        self.settle()
-
-    def settle(self) -> None:
-        """It has stopped: the stream that was given is this process's again."""
-        lent, self._lent = self._lent, None
-        come_back = getattr(lent, "come_back", None)
-        if come_back is not None:
-            come_back(engine.ask("place", self._number) if engine.alive else None)
-
-
-def silence_there(*, panic: bool) -> None:
-    """``performance.hush`` or ``panic`` in the other process, where there is one."""
-    if not engine.alive:
-        return
-    try:
-        engine.ask("panic" if panic else "hush")
-    except LivesketchError as err:  # what plays here is silenced all the same
-        _LOG.error("the playing process does not answer (%s); it is ended", err)
-        engine.close()
-
-
-class RemoteClock:
-    """``PulseSender`` in the playing process."""
-
-    def __init__(self, port: str, *, virtual: bool, api: str | None) -> None:
-        self._port, self._virtual, self._api = port, virtual, api
-
-    def __repr__(self) -> str:
-        return f"MIDI clock to {self._port!r:.60} from {f'process {engine.pid}' if engine.alive else 'a process, gone'}"
-
-    def start(self) -> None:
-        """Begins to send there. OutputError, ControlError, MissingExtraError: as ``ls.midi``."""
-        engine.ask("send_clock", self._port, self._virtual, self._api)
-
-    def close(self) -> None:
-        """Ends it. Twice is harmless."""
-        if engine.alive:
-            engine.ask("send_clock", None, False, None)
-
-
-def play_there(
-    stream: Playable, outputs: Sequence[Output], asked: dict[str, Any], how: How, *, keep: bool
-) -> RemotePlayer:
-    """``performance.play`` in the other process; ``keep``: these outputs play there already."""
-    number, name = engine.ask("play", pack(stream), None if keep else pack(tuple(outputs)), asked)
-    player = RemotePlayer(number, name, stream, outputs, how)
-    lend = getattr(stream, "lend", None)
-    if lend is not None:
-        lend(player.stream)
-    return player
-
 
 atexit.register(engine.close)
 if hasattr(os, "register_at_fork"):
