@@ -16,7 +16,7 @@ from typing import Any, Final
 from ..errors import ControlError, LivesketchError
 from ..streams.drawing import Drawing, Piece
 from ..streams.packing import unpack
-from . import performance, roster, urgency
+from . import performance, roster
 from .conductor import clock
 from .players import Player
 from .remote_player import Method
@@ -34,7 +34,6 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)  # Ctrl-C is for the prompt, which decides
     connection = Client(os.environ.pop("LIVESKETCH_ADDRESS"), authkey=bytes.fromhex(os.environ.pop("LIVESKETCH_KEY")))
     sys.setswitchinterval(SWITCH)
-    urgency.allowed = os.environ.get("LIVESKETCH_REALTIME") != "0"
     gc.freeze()
     try:
         serve(connection)
@@ -80,7 +79,7 @@ class Host:
     def play(self, stream: bytes, outputs: bytes | None, wish: Wish) -> tuple[int, str]:
         """``performance.start``; the player's number and name."""
         to = None if outputs is None else unpack(outputs)
-        player = performance.start(unpack(stream), to, wish)
+        player = performance.start(unpack(stream), to, wish, urgent=True)  # here no prompt can be stuck
         assert isinstance(player, Player)
         stopped = [number for number, other in self._players.items() if not other.playing]
         for number in stopped[:-KEPT]:

@@ -78,9 +78,9 @@ def play(
 
 def start(
     stream: Playable, to: Sequence[Output] | Output | None, wish: Wish, clock: Clock | None = None,
-    engine: str = "thread",
+    engine: str = "thread", *, urgent: bool = False,
 ) -> AnyPlayer:  # fmt: skip
-    """``play``, where a wish says the rest."""
+    """``play``, where a wish says the rest. ``urgent``: its thread shall be before others (``urgency``)."""
     stage_of(stream)
     if engine not in {"thread", "process"}:
         raise ControlError(f"engine {engine!r:.40}: expected 'thread' or 'process'")
@@ -106,7 +106,7 @@ def start(
                 f"{stream!r:.60} plays in another process; stop that player first, or make another stream"
             )
         outputs = before.to if to is None and before is not None else roster.free(to or (), before)
-        player = Player(stream, outputs, how, name, clock or LiveClock(), _tempo_of(clock))
+        player = Player(stream, outputs, how, name, clock or LiveClock(), _tempo_of(clock), urgent=urgent)
         if wish.pattern is not None:
             player.rate = wish.pattern
         assert before is None or isinstance(before, Player)

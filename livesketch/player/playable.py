@@ -67,6 +67,8 @@ class Stats:
     output_errors: int
     reconnects: int
     """How often ports of outputs came back."""
+    realtime: bool
+    """Whether its thread runs before those of other programs: in the playing process, where the system allows it."""
 
 
 class AnyPlayer(Protocol):

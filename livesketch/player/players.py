@@ -163,6 +163,7 @@ class Player(Playing):
             dropped=sum(getattr(output, "dropped", 0) for output in outputs),
             output_errors=errors + sum(output.errors for output in outputs),
             reconnects=sum(getattr(output, "reconnects", 0) for output in outputs),
+            realtime=self._realtime,
         )  # fmt: skip
 
     def troubles(self) -> list[str]:

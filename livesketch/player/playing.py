@@ -46,14 +46,18 @@ class Playing:
     __slots__ = (
         "__weakref__", "_before", "_begun", "_choosing", "_clock", "_course", "_cut", "_desk", "_done", "_drawings",
         "_ended", "_finished", "_handed", "_how", "_keep", "_last", "_late", "_muted", "_panics", "_paused", "_quant",
-        "_rate_pattern", "_rest_until", "_shared", "_silenced", "_skipped", "_stage", "_step_time", "_steps", "_stop",
-        "_tempo", "_thread", "_turns", "_until", "_voices", "_wake", "_wanted", "error", "name",
+        "_rate_pattern", "_realtime", "_rest_until", "_shared", "_silenced", "_skipped", "_stage", "_step_time",
+        "_steps", "_stop", "_tempo", "_thread", "_turns", "_until", "_urgent", "_voices", "_wake", "_wanted", "error",
+        "name",
     )  # fmt: skip
 
     def __init__(
-        self, stream: Playable, outputs: Sequence[Output], how: How, name: str, clock: Clock, tempo: Tempo
-    ) -> None:
+        self, stream: Playable, outputs: Sequence[Output], how: How, name: str, clock: Clock, tempo: Tempo, *,
+        urgent: bool = False,
+    ) -> None:  # fmt: skip
+        """``urgent``: the system is asked to run its thread before others."""
         self.name = name
+        self._urgent, self._realtime = urgent, False
         self.error: BaseException | None = None
         """What the stream raised, where that ended the play."""
         self._how, self._clock, self._tempo = how, clock, tempo
@@ -184,7 +188,7 @@ class Playing:
             before.ask_to_stop(panic=panic)
 
     def _run(self) -> None:
-        urgency.hurry()
+        self._realtime = self._urgent and urgency.hurry()
         try:
             if self._take_over():
                 self._play()

@@ -1,13 +1,17 @@
 """Players as a prompt shows them: a line each."""
 
+from typing import Final
+
 from .playable import AnyPlayer
+
+_HEAD: Final = ("name", "state", "engine", "steps", "pace", "late p99", "dropped", "errors", "to")
 
 
 class Players(dict[str, AnyPlayer]):
     """Players by name, which a prompt shows as a table."""
 
     def __repr__(self) -> str:
-        rows: list[tuple[str, ...]] = [("name", "state", "steps", "pace", "late p99", "dropped", "errors", "to")]
+        rows: list[tuple[str, ...]] = [_HEAD]
         rows += [_row(name, player) for name, player in self.items()]
         widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]) - 1)]
         lines = ("  ".join(f"{cell:{width}}" for cell, width in zip(row, [*widths, 0], strict=True)) for row in rows)
@@ -20,9 +24,10 @@ def _row(name: str, player: AnyPlayer) -> tuple[str, ...]:
         state = state_of(player)
         pace = repr(player.pace)
     except Exception as err:  # noqa: BLE001 - a table shows the others
-        return name, "gone", "", "", "", "", "", f"{err!r:.60}"
+        return name, "gone", "", "", "", "", "", "", f"{err!r:.60}"
     late = f"{stats.late_p99 * 1000:.1f} ms"
-    return name, state, str(stats.steps), pace, late, str(stats.dropped), str(stats.output_errors), to
+    engine = f"{player.engine}, real-time" if stats.realtime else player.engine
+    return name, state, engine, str(stats.steps), pace, late, str(stats.dropped), str(stats.output_errors), to
 
 
 def state_of(player: AnyPlayer) -> str:
