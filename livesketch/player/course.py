@@ -10,10 +10,11 @@ from typing import Any, Final, Literal, TypeAlias
 from ..errors import ControlError
 from ..events import Event, PenAction
 from .ahead import MOST, Ahead, Made, Note
-from .pace import Pace, Walk, boundary
+from .pace import Pace, boundary
 from .place import Place, Shift, placed
 from .playable import Playable
 from .tempo import Tempo
+from .walk import Walk
 
 Follow: TypeAlias = Callable[[Any], Any]
 """Given the stream at the end of a drawing, gives the stream that goes on (it may be the same), or None for the end."""
