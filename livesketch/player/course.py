@@ -3,7 +3,7 @@
 No thread and no output here: a player asks, waits, and takes.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
@@ -12,7 +12,7 @@ from ..events import Event, PenAction
 from .ahead import MOST, Ahead, Made, Note
 from .pace import Pace, boundary
 from .place import Place, Shift, placed
-from .playable import Playable
+from .playable import Playable, stage_of
 from .tempo import Tempo
 from .walk import Walk
 
@@ -52,6 +52,8 @@ class Course:
         self._follow(stream)
 
     def _follow(self, stream: Playable) -> None:
+        self.stage, self.voices = stage_of(stream), len(stream) if isinstance(stream, Sized) else 1
+        """What outputs are told of the stream."""
         self.stream = stream
         self._ahead: Ahead | None = None
         self._seen = None

@@ -15,7 +15,7 @@ from .pace import Pace
 from .place import Place
 from .playable import AnyPlayer, Playable, stage_of
 from .players import Player
-from .playing import Quant
+from .relay import Quant
 from .remote_player import RemotePlayer, play_there
 from .roster import roster
 from .tempo import Tempo

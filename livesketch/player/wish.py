@@ -11,7 +11,7 @@ from .course import How, Then, checked_then
 from .pace import Pace
 from .place import Place, checked_place
 from .playable import Playable
-from .playing import Quant
+from .relay import Quant
 
 
 @dataclass(frozen=True, slots=True)
