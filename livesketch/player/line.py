@@ -12,6 +12,7 @@ from typing import Any, Final
 from ..errors import ControlError
 
 HUNG_UP: Final = "it was ended from here"
+"""Why nobody answers any more, where this end was closed."""
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ _WRITES: Final = ("temperature", "top_k", "top_p", "min_p")
 
 
 def swap(player: AnyPlayer, model: str, seed: int | None, *, files: bool, stopped: Callable[[], bool]) -> bool:
-    """A new stream of this model takes over at the end of the stroke, at the same pace and with what was set.
+    """A new stream of this model takes over at the end of the stroke, at the same pace and with what was set and told.
 
     As many voices as before, temperature and the like as they were where both draw or both write. False: everything
     was stopped while the model was opened.
