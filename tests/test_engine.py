@@ -145,7 +145,10 @@ def test_a_start_that_is_ended_is_given_up_at_once(monkeypatch, capfd):
     while engine._process is None:
         asking.join(0.001)
     child = engine._process
-    engine.close()
+    closing = threading.Thread(target=engine.close, daemon=True)
+    closing.start()
+    closing.join(PATIENCE)
+    assert not closing.is_alive(), "it waits for the start"
     assert asking.ended(), "it waits for the start"
     assert "just being ended" in str(asking.error)
     assert child.poll() is not None
