@@ -20,7 +20,7 @@ from livesketch.outputs.midi import MidiOutput
 from livesketch.outputs.midi_clock import CLOCK
 from livesketch.outputs.midi_presets import FAST, make_sound
 from livesketch.player.conductor import clock
-from livesketch.player.process import engine
+from livesketch.player.engine import engine
 from livesketch.player.pulse_sender import PulseSender
 
 BPM = 125

@@ -64,15 +64,15 @@ if TYPE_CHECKING:
     from .player.clock import OfflineClock as OfflineClock
     from .player.conductor import clock as clock
     from .player.log import log as log
-    from .player.performance import draw as draw
-    from .player.performance import hush as hush
-    from .player.performance import panic as panic
+    from .player.offline import draw as draw
     from .player.performance import play as play
-    from .player.performance import players as players
     from .player.place import grid as grid
     from .player.players import Player as Player
     from .player.replay import Replay as Replay
     from .player.replay import replay as replay
+    from .player.roster import hush as hush
+    from .player.roster import panic as panic
+    from .player.roster import players as players
     from .remote.listening import Listener as Listener
     from .remote.listening import listen as listen
     from .streams.drawing import Drawing as Drawing
@@ -133,11 +133,11 @@ _HOMES = {
     "analogy": "latents",
     "catalogue": "models.catalogue",
     "clock": "player.conductor",
-    "draw": "player.performance",
+    "draw": "player.offline",
     "fetch": "models.fetch",
     "grid": "player.place",
     "handwrite": "handwriting.hand",
-    "hush": "player.performance",
+    "hush": "player.roster",
     "lerp": "latents",
     "lfo": "patterns",
     "listen": "remote.listening",
@@ -150,9 +150,9 @@ _HOMES = {
     "near": "latents",
     "noise": "patterns",
     "osc": "outputs.osc",
-    "panic": "player.performance",
+    "panic": "player.roster",
     "play": "player.performance",
-    "players": "player.performance",
+    "players": "player.roster",
     "ports": "midi_ports.system",
     "preview": "outputs.preview",
     "ramp": "patterns",

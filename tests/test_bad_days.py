@@ -1387,7 +1387,7 @@ def test_status_says_what_plays_or_that_nobody_answers(model, capsys):
 
 
 def test_a_handle_is_of_one_player_and_no_other_of_its_name(model, tmp_path):
-    from livesketch.player.process import engine
+    from livesketch.player.engine import engine
 
     streams = [ls.sketch(model, seed=k) for k in (1, 2)]
     try:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import livesketch as ls
-from livesketch.player.process import engine
+from livesketch.player.engine import engine
 
 REPO = Path(__file__).resolve().parent.parent
 EXAMPLES = sorted((REPO / "examples").glob("*.py"))

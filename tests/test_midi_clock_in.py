@@ -356,7 +356,8 @@ def test_it_is_followed_in_time() -> None:
 
 
 def test_a_walk_does_not_make_up_for_beats_that_were_leaped_over() -> None:
-    from livesketch.player.pace import Walk, beats
+    from livesketch.player.pace import beats
+    from livesketch.player.walk import Walk
 
     tempo = Tempo(120)
     walk = Walk(beats(1 / 4), tempo, 1, 0.0)

@@ -20,7 +20,7 @@ from livesketch.player import pulse_sender
 from livesketch.player.clock import OfflineClock
 from livesketch.player.conductor import Conductor
 from livesketch.player.desk import Desk
-from livesketch.player.process import engine
+from livesketch.player.engine import engine
 from livesketch.player.pulse_sender import PulseSender
 from livesketch.player.tempo import Tempo
 

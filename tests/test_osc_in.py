@@ -26,7 +26,7 @@ from livesketch.inputs.osc_read import MOST_MESSAGES, Message, read
 from livesketch.models import catalogue
 from livesketch.models.checkpoint import save_checkpoint, save_text
 from livesketch.outputs.osc_wire import osc_message
-from livesketch.player.process import engine
+from livesketch.player.engine import engine
 from livesketch.remote import listening, strokes, swap
 
 PATIENCE = 10.0
@@ -653,6 +653,22 @@ def test_swap_keeps_the_number_of_voices(talk, folder, small_catalogue):
     ls.play(ls.voices(f"{folder}/small.safetensors#cat", 3), ls.Recorder(), name="choir")
     talk.say("/livesketch/choir/swap", "s", "pig")
     assert len(ls.players()["choir"].stream) == 3
+
+
+@pytest.mark.parametrize("where", ["thread", "process"])
+def test_swap_keeps_what_the_player_was_told(talk, cat, tmp_path, small_catalogue, other_process, where):
+    told = {"then": "repeat", "lookahead": 0.25, "place": ls.grid(3, 2, margin=0.1), "engine": where}
+    before = ls.play(cat, ls.trace(tmp_path / "cat.jsonl"), name="cat", pace=ls.pace.speed(9), **told)
+    talk.say("/livesketch/cat/swap", "s", "pig")
+    after = ls.players()["cat"]
+    for player in (before, after):
+        assert {name: getattr(player, name) for name in told} == told
+    assert (after.stream.label, after.pace) == ("pig", ls.pace.speed(9))
+    with pytest.raises(AttributeError):
+        after.then = "stop"
+    ls.hush()
+    plain = ls.play(cat, ls.trace(tmp_path / "dog.jsonl"), name="dog", engine=where)
+    assert (plain.then, plain.lookahead, plain.place) == ("next", 0.1, "live")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from test_latent import KINDS
 import livesketch as ls
 from livesketch.data.json_lines import json_lines
 from livesketch.models.checkpoint import save_checkpoint
-from livesketch.player.process import engine
+from livesketch.player.engine import engine
 from livesketch.streams.packing import pack, unpack
 
 
@@ -174,6 +174,19 @@ def test_controls_of_the_stream_and_of_the_player_go_there(model, tmp_path):
     assert any(row["source"] == "human" for row in pens(tmp_path / "a.jsonl"))
 
 
+def test_a_latent_is_read_and_set_there(model, tmp_path):
+    player = play(ls.sketch(model, seed=3), ls.trace(tmp_path / "a.jsonl"), rate=200)
+    assert player.stream.z.shape == (6,)
+    player.stream.z = np.arange(6.0)
+    assert player.stream.z.tolist() == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
+    z = player.stream.z
+    z[2] = -1.0
+    player.stream.z = z
+    assert player.stream.z.tolist() == [0.0, 1.0, -1.0, 3.0, 4.0, 5.0]
+    with pytest.raises(ls.ControlError):
+        player.stream.z = np.full(6, np.nan)
+
+
 def test_a_swap_happens_there_and_between_engines(model, tmp_path):
     play(ls.sketch(model, seed=1), ls.trace(tmp_path / "a.jsonl"), rate=400, name="cat")
     player = play(ls.sketch(model, seed=2), name="cat", rate=400)
@@ -220,7 +233,7 @@ PROGRAM = """
 import sys, time, livesketch as ls
 stream = ls.sketch(sys.argv[1], seed=3)
 player = ls.play(stream, ls.trace(sys.argv[2]), rate=300, engine="process")
-from livesketch.player.process import engine
+from livesketch.player.engine import engine
 print(engine.pid, flush=True)
 time.sleep(60)
 """

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import livesketch as ls
+from livesketch.player.engine import Engine
 from livesketch.player.line import Line, Question
-from livesketch.player.process import Engine
 from livesketch.player.tempo import LEAP, Tempo
 
 

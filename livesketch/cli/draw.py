@@ -8,7 +8,7 @@ from .common import Commands, add_model, add_page, cut_note, note, number, open_
 
 def _draw(args: argparse.Namespace) -> None:
     from ..outputs.progress import Progress  # noqa: PLC0415 - likewise
-    from ..player.performance import draw  # noqa: PLC0415 - likewise
+    from ..player.offline import draw  # noqa: PLC0415 - likewise
 
     stream = open_stream(args)
     path = (

@@ -97,7 +97,7 @@ def _listen(args: argparse.Namespace, until_the_end: contextlib.ExitStack) -> No
 
 def _wait(playing: "list[AnyPlayer]", seconds: float | None) -> None:
     """Waits until it is over, or so long; players that take over, as /swap makes them, are added to the list."""
-    from ..player.performance import players  # noqa: PLC0415 - likewise
+    from ..player.roster import players  # noqa: PLC0415 - likewise
 
     end = None if seconds is None else time.monotonic() + seconds
     while playing[-1].wait(None if end is None else max(0.0, end - time.monotonic())):

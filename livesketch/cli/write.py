@@ -142,7 +142,7 @@ def _begun(stream: "TextStream", args: argparse.Namespace) -> "Piece":
 def _by_hand(printer: _Printer, args: argparse.Namespace) -> None:
     """Writes the pieces on a page, stroke by stroke."""
     from ..handwriting.hand import handwrite  # noqa: PLC0415 - few write by hand
-    from ..player.performance import draw  # noqa: PLC0415 - likewise
+    from ..player.offline import draw  # noqa: PLC0415 - likewise
 
     line, lines = _LAYOUTS.get(_plain_form(args.form), (None, _LONGEST))
     hand = handwrite(

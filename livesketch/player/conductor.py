@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from ..inputs.midi import MidiIn
     from .follow import Following
     from .link import Linking
-    from .process import RemoteClock
     from .pulse_sender import PulseSender
+    from .remote_clock import RemoteClock
 
 logging.getLogger("livesketch").addHandler(ring)  # what follows another clock says there where that is gone
 _forgotten: Final[list[Any]] = []
@@ -138,8 +138,8 @@ class Conductor:
             MissingExtraError, OutputError, ControlError: as ``ls.midi``; with ``thread`` all stays as it was.
         """
         from ..outputs.midi import midi  # noqa: PLC0415 - not before MIDI is used
-        from .process import RemoteClock  # noqa: PLC0415 - it is built on this module
         from .pulse_sender import PulseSender  # noqa: PLC0415 - not before MIDI is used
+        from .remote_clock import RemoteClock  # noqa: PLC0415 - it is built on this module
 
         if engine not in {"thread", "process"}:
             raise ControlError(f"engine {engine!r:.40}: expected 'thread' or 'process'")

@@ -3,17 +3,18 @@
 No thread and no output here: a player asks, waits, and takes.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 from ..errors import ControlError
 from ..events import Event, PenAction
 from .ahead import MOST, Ahead, Made, Note
-from .pace import Pace, Walk, boundary
+from .pace import Pace, boundary
 from .place import Place, Shift, placed
-from .playable import Playable
+from .playable import Playable, stage_of
 from .tempo import Tempo
+from .walk import Walk
 
 Follow: TypeAlias = Callable[[Any], Any]
 """Given the stream at the end of a drawing, gives the stream that goes on (it may be the same), or None for the end."""
@@ -51,6 +52,8 @@ class Course:
         self._follow(stream)
 
     def _follow(self, stream: Playable) -> None:
+        self.stage, self.voices = stage_of(stream), len(stream) if isinstance(stream, Sized) else 1
+        """What outputs are told of the stream."""
         self.stream = stream
         self._ahead: Ahead | None = None
         self._seen = None

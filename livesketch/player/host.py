@@ -1,6 +1,6 @@
 """The process that plays: it does what the performer's process asks for through one pipe, and ends with it.
 
-Started by ``process``. Here no prompt can be busy, so that steps are not late; where the other end of the pipe goes
+Started by ``engine``. Here no prompt can be busy, so that steps are not late; where the other end of the pipe goes
 away, however that ends, everything is lifted and closed, and this process is gone.
 """
 
@@ -16,10 +16,11 @@ from typing import Any, Final
 from ..errors import ControlError, LivesketchError
 from ..streams.drawing import Drawing, Piece
 from ..streams.packing import unpack
-from . import performance, urgency
+from . import performance, roster
 from .conductor import clock
 from .players import Player
-from .process import METHOD
+from .remote_player import Method
+from .wish import Wish
 
 KEPT: Final = 2
 """Players that have stopped and can still be asked."""
@@ -33,12 +34,11 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)  # Ctrl-C is for the prompt, which decides
     connection = Client(os.environ.pop("LIVESKETCH_ADDRESS"), authkey=bytes.fromhex(os.environ.pop("LIVESKETCH_KEY")))
     sys.setswitchinterval(SWITCH)
-    urgency.allowed = os.environ.get("LIVESKETCH_REALTIME") != "0"
     gc.freeze()
     try:
         serve(connection)
     finally:
-        performance.hush()
+        roster.hush()
 
 
 def serve(connection: "Connection[Any, Any]") -> None:
@@ -76,10 +76,10 @@ class Host:
         """By number: a name may be another player's by now."""
         self._number = os.getpid() << 32  # so that those of another such process are none of ours
 
-    def play(self, stream: bytes, outputs: bytes | None, how: dict[str, Any]) -> tuple[int, str]:
-        """``performance.play``; the player's number and name."""
+    def play(self, stream: bytes, outputs: bytes | None, wish: Wish) -> tuple[int, str]:
+        """``performance.start``; the player's number and name."""
         to = None if outputs is None else unpack(outputs)
-        player = performance.play(unpack(stream), to, **how)
+        player = performance.start(unpack(stream), to, wish, urgent=True)  # here no prompt can be stuck
         assert isinstance(player, Player)
         stopped = [number for number, other in self._players.items() if not other.playing]
         for number in stopped[:-KEPT]:
@@ -113,9 +113,9 @@ class Host:
         return self._plain(getattr(played, name)(*arguments, **options), played)
 
     def stream_get(self, player: int, name: str) -> Any:
-        """An attribute of its stream; ``METHOD`` for a method."""
+        """An attribute of its stream; ``Method()`` for a method."""
         value = getattr(self._player(player).stream, name)
-        return METHOD if callable(value) else value
+        return Method() if callable(value) else value
 
     def stream_put(self, player: int, name: str, value: Any) -> None:
         """Sets one."""
@@ -139,7 +139,7 @@ class Host:
 
     def playing(self) -> list[str]:
         """The names of those that play."""
-        return list(performance.players())
+        return list(roster.players())
 
     def bpm(self, beat: float, at: float, value: float) -> None:
         """The tempo, and where the beat was at a moment; both processes have one monotonic clock."""
@@ -154,12 +154,12 @@ class Host:
         return clock.tempo.line()
 
     def hush(self) -> None:
-        """``performance.hush``."""
-        performance.hush()
+        """``livesketch.hush``."""
+        roster.hush()
 
     def panic(self) -> None:
-        """``performance.panic``."""
-        performance.panic()
+        """``livesketch.panic``."""
+        roster.panic()
 
     @staticmethod
     def _plain(value: Any, own: Any) -> Any:

@@ -11,6 +11,9 @@ from typing import Any, Final
 
 from ..errors import ControlError
 
+HUNG_UP: Final = "it was ended from here"
+"""Why nobody answers any more, where this end was closed."""
+
 
 @dataclass(slots=True)
 class Question:
@@ -35,20 +38,31 @@ class Line:
     def __init__(self, connection: "Connection[Any, Any]") -> None:
         self._connection: Final = connection
         self._questions: queue.SimpleQueue[Question | None] = queue.SimpleQueue()
+        self._changing = threading.Lock()
+        """Held while a question is put behind the others, or the end behind them all: none comes after that."""
+        self._hung_up = False
         self._thread = threading.Thread(target=self._run, name="livesketch-line", daemon=True)
         self._thread.start()
 
     def ask(self, message: bytes) -> Question:
-        """Sends it as soon as those before it are answered; returns at once."""
+        """Sends it as soon as those before it are answered; returns at once. Lost where it was hung up."""
         question = Question(message)
-        self._questions.put(question)
+        with self._changing:
+            if not self._hung_up:
+                self._questions.put(question)
+                return question
+        question.lost = HUNG_UP
+        question.answered.set()
         return question
 
     def close(self) -> None:
-        """Hangs up: the other end sees that, and whoever waits for an answer too."""
-        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self._connection.fileno())) as end:
-            end.shutdown(socket.SHUT_RDWR)  # closing it alone would wake nobody who reads
-        self._questions.put(None)
+        """Hangs up: the other end sees that, and whoever waits for an answer too. Twice is harmless."""
+        with self._changing:
+            if not self._hung_up:
+                self._hung_up = True
+                with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self._connection.fileno())) as end:
+                    end.shutdown(socket.SHUT_RDWR)  # closing it alone would wake nobody who reads
+                self._questions.put(None)
         self._thread.join()
 
     def _run(self) -> None:
@@ -59,7 +73,7 @@ class Line:
                     self._connection.send_bytes(question.message)
                     question.done, question.answer = self._connection.recv()
                 except (EOFError, OSError) as err:
-                    lost = str(err) or "it ended"
+                    lost = HUNG_UP if self._hung_up else str(err) or "it ended"
                 except Exception as err:  # noqa: BLE001 - an answer that cannot be read is none
                     question.answer = ControlError(f"the playing process gave what cannot be read here ({err})")
             question.lost = lost

@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from ..errors import ControlError
 from ..events import Event
 from ..outputs.base import Output, Stage
 from ..streams.drawing import Drawing
+from .place import Place
+
+if TYPE_CHECKING:
+    from .course import Then
 
 
 @runtime_checkable
@@ -63,6 +67,8 @@ class Stats:
     output_errors: int
     reconnects: int
     """How often ports of outputs came back."""
+    realtime: bool
+    """Whether its thread runs before those of other programs: in the playing process, where the system allows it."""
 
 
 class AnyPlayer(Protocol):
@@ -83,6 +89,14 @@ class AnyPlayer(Protocol):
     @pace.setter
     def pace(self, value: Any) -> None: ...
     @property
+    def then(self) -> "Then": ...  # noqa: D102
+    @property
+    def lookahead(self) -> float: ...  # noqa: D102
+    @property
+    def place(self) -> Literal["live"] | Place: ...  # noqa: D102
+    @property
+    def engine(self) -> Literal["thread", "process"]: ...  # noqa: D102
+    @property
     def playing(self) -> bool: ...  # noqa: D102
     @property
     def paused(self) -> bool: ...  # noqa: D102
@@ -96,6 +110,7 @@ class AnyPlayer(Protocol):
     def unmute(self) -> Any: ...  # noqa: D102
     def solo(self) -> Any: ...  # noqa: D102
     def unsolo(self) -> Any: ...  # noqa: D102
+    def holding(self) -> tuple[Output, ...]: ...  # noqa: D102
     def silence(self, *, on: bool) -> None: ...  # noqa: D102
     def stats(self) -> Stats: ...  # noqa: D102
     def troubles(self) -> list[str]: ...  # noqa: D102

@@ -1,14 +1,17 @@
 """Players by name: what a performer holds in the hand while a stream plays."""
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Literal, Self
 
 from ..errors import ControlError
 from ..outputs.base import Output
 from ..patterns import Pattern
+from .course import Then
 from .pace import Pace, Steps, checked_pace, checked_rate
+from .place import Place
 from .playable import Playable, Stats
 from .playing import Playing
+from .roster import roster
 
 
 class Player(Playing):
@@ -20,9 +23,9 @@ class Player(Playing):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        state = ("paused" if self._paused else "playing") if self.playing else "stopped"
-        silent = ", muted" if self._muted or self._silenced else ""
-        done = f"{self._steps} steps, {self.pace!r}"
+        state = ("paused" if self.paused else "playing") if self.playing else "stopped"
+        silent = ", muted" if self.muted else ""
+        done = f"{self._loop.tally.steps} steps, {self.pace!r}"
         return f"<Player {self.name!r} {state}{silent}, {done}: {self.stream!r} to {list(self.to)!r}>"
 
     def __enter__(self) -> Self:
@@ -46,11 +49,9 @@ class Player(Playing):
 
     @to.setter
     def to(self, outputs: Sequence[Output] | Output) -> None:
-        from .performance import free_outputs  # noqa: PLC0415 - it is built on this module
-
         if not self.playing:
             raise ControlError(f"{self.name!r} has stopped; expected a player that plays: play the stream again")
-        wanted = free_outputs(outputs, self)
+        wanted = roster.free(outputs, self)
         self.choose(wanted)
 
     @property
@@ -61,9 +62,9 @@ class Player(Playing):
     @pace.setter
     def pace(self, pace: Pace) -> None:
         pace = checked_pace(pace)
-        self._rate_pattern = None
+        self._loop.rate = None
         self._course.pace = pace
-        self._wake.set()
+        self._loop.wake.set()
 
     @property
     def rate(self) -> float | None:
@@ -77,33 +78,53 @@ class Player(Playing):
     def rate(self, value: float | Pattern) -> None:
         if callable(value):
             self.pace = Steps(value(self._tempo.beat(self._clock.now())))
-            self._rate_pattern = value
+            self._loop.rate = value
         else:
             self.pace = Steps(checked_rate(value))
 
     @property
+    def then(self) -> Then:
+        """What follows a drawing, as ``livesketch.play`` was told."""
+        return self._course.how.then
+
+    @property
+    def lookahead(self) -> float:
+        """Seconds that steps are made before they are due, as ``livesketch.play`` was told."""
+        return self._course.how.lookahead
+
+    @property
+    def place(self) -> Literal["live"] | Place:
+        """Where drawings stand on the stage, as ``livesketch.play`` was told; ``fit`` is ``ls.grid(1, 1)``."""
+        return self._course.how.place or "live"
+
+    @property
+    def engine(self) -> Literal["thread", "process"]:
+        """Where it plays: in a thread of this process, or in the playing process."""
+        return "thread"
+
+    @property
     def paused(self) -> bool:
         """Whether it is paused."""
-        return self._paused
+        return self._loop.paused
 
     def pause(self) -> Self:
         """Pen up, and no step until ``resume``. Twice is harmless, as of all that follows."""
-        self.tell("_paused", True)
+        self.tell("paused", on=True)
         return self
 
     def resume(self) -> Self:
         """Goes on where it was paused."""
-        self.tell("_paused", False)
+        self.tell("paused", on=False)
         return self
 
     def mute(self) -> Self:
         """It plays on, but nothing goes out: pen up first. What swaps in under its name is muted too."""
-        self.tell("_muted", True)
+        self.tell("muted", on=True)
         return self
 
     def unmute(self) -> Self:
         """It goes out again, from the next step on."""
-        self.tell("_muted", False)
+        self.tell("muted", on=False)
         return self
 
     def solo(self) -> Self:
@@ -111,43 +132,39 @@ class Player(Playing):
 
         What swaps in under its name is soloed too.
         """
-        from .performance import solo  # noqa: PLC0415 - it is built on this module
-
-        solo(self, on=True)
+        roster.solo(self, on=True)
         return self
 
     def unsolo(self) -> Self:
         """The way back."""
-        from .performance import solo  # noqa: PLC0415 - likewise
-
-        solo(self, on=False)
+        roster.solo(self, on=False)
         return self
 
     def silence(self, *, on: bool) -> None:
         """What another player's ``solo`` does to it."""
-        self.tell("_silenced", on)
+        self.tell("silenced", on=on)
 
     def follow_on(self, before: "Player") -> None:
         """It is as silent as the player whose place it takes: muted is a name, not a stream."""
-        self._muted, self._silenced = before._muted, before._silenced  # noqa: SLF001 - likewise a player
+        mine, other = self._loop, before._loop  # noqa: SLF001 - likewise a player
+        mine.muted, mine.silenced = other.muted, other.silenced
 
     def over(self) -> None:
         """Those that its ``solo`` silenced are heard again."""
-        from .performance import heed_end  # noqa: PLC0415 - it is built on this module
-
-        heed_end()
+        roster.heed_end()
 
     def stats(self) -> Stats:
         """Steps, drawings, lateness and errors so far."""
-        outputs = self.to
+        outputs, tally = self.to, self._loop.tally
         errors = sum(trouble.count for trouble in list(self._desk.troubles.values()))
         return Stats(
-            steps=self._steps, drawings=self._drawings, cut=self._cut, late_p50=self._late.quantile(0.5),
-            late_p99=self._late.quantile(0.99), late_worst=self._late.worst, skipped=self._skipped,
-            step_p50=self._step_time.quantile(0.5), taken_back=self._course.taken_back,
+            steps=tally.steps, drawings=tally.drawings, cut=tally.cut, late_p50=tally.late.quantile(0.5),
+            late_p99=tally.late.quantile(0.99), late_worst=tally.late.worst, skipped=tally.skipped,
+            step_p50=tally.step_time.quantile(0.5), taken_back=self._course.taken_back,
             dropped=sum(getattr(output, "dropped", 0) for output in outputs),
             output_errors=errors + sum(output.errors for output in outputs),
             reconnects=sum(getattr(output, "reconnects", 0) for output in outputs),
+            realtime=self._realtime,
         )  # fmt: skip
 
     def troubles(self) -> list[str]:

@@ -3,23 +3,22 @@
 import os
 from typing import Final
 
-_PRIORITY: Final = 10
-"""Of SCHED_RR, 1 to 99; below what sound servers take."""
-
-allowed = False
-"""Whether threads of this process shall be before others: only in the playing process, where no prompt can be stuck."""
+PRIORITY: Final = 3
+"""Of SCHED_RR, 1 to 99: before all ordinary programs, but behind JACK (10 unless told otherwise) and PipeWire (88)."""
+SWITCH: Final = "LIVESKETCH_REALTIME"
+"""An environment variable; ``0``: the system is not asked."""
 
 
 def hurry() -> bool:
-    """Before others from now on, this thread; whether the system allows it.
+    """Before others from now on, this thread, not those that it starts; whether the system allows it.
 
-    Linux does for root, and for users with a limit ``rtprio`` (as for JACK: group ``audio`` or ``pipewire``). The
-    environment variable ``LIVESKETCH_REALTIME=0`` stops that.
+    Linux does for root, and for users with a limit ``rtprio`` (as for JACK: group ``audio`` or ``pipewire``); see
+    ``sched(7)``. Elsewhere nothing is asked.
     """
-    if not allowed or not hasattr(os, "sched_setscheduler"):
+    if os.environ.get(SWITCH) == "0" or not hasattr(os, "sched_setscheduler"):
         return False
     try:
-        os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(_PRIORITY))
+        os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(PRIORITY))
     except OSError:
         return False
     return True

@@ -10,8 +10,8 @@ from ..errors import ControlError, LivesketchError, OutputError
 from ..inputs.osc_read import Message
 from ..outputs.osc_wire import osc_name
 from ..player.conductor import clock
-from ..player.performance import players
 from ..player.playable import AnyPlayer
+from ..player.roster import players
 from . import arguments
 from .arguments import Args
 from .strokes import Pad, can, checked, feed, polyline

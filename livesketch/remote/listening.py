@@ -12,8 +12,8 @@ from ..errors import ControlError
 from ..inputs.osc_port import OscPort, Sender
 from ..inputs.osc_read import Message
 from ..outputs.osc_wire import INT_MAX, MAX_DATAGRAM, osc_message
-from ..player.performance import players
 from ..player.playable import AnyPlayer
+from ..player.roster import players
 from ..values import whole
 from .arguments import count
 from .board import SILENCES, Board, kind_of, part_of

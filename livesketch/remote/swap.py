@@ -8,7 +8,6 @@ from ..models.catalogue import catalogue, nearest, open_any, plain_name
 from ..models.text_model import TextCheckpoint
 from ..player.performance import play
 from ..player.playable import AnyPlayer, Playable
-from ..player.players import Player
 from ..streams.sketch import sketch
 from ..streams.text import text
 from ..streams.voices import voices
@@ -18,7 +17,7 @@ _WRITES: Final = ("temperature", "top_k", "top_p", "min_p")
 
 
 def swap(player: AnyPlayer, model: str, seed: int | None, *, files: bool, stopped: Callable[[], bool]) -> bool:
-    """A new stream of this model takes over at the end of the stroke, at the same pace and with what was set.
+    """A new stream of this model takes over at the end of the stroke, at the same pace and with what was set and told.
 
     As many voices as before, temperature and the like as they were where both draw or both write. False: everything
     was stopped while the model was opened.
@@ -32,13 +31,9 @@ def swap(player: AnyPlayer, model: str, seed: int | None, *, files: bool, stoppe
         return False
     if not player.playing:
         raise ControlError(f"swap of {player.name!r:.40}: it has stopped; expected a player that plays")
-    if not isinstance(player, Player):
-        play(stream, None, name=player.name, pace=player.pace, engine="process")
-        return True
-    how = player._how  # noqa: SLF001 - what it was asked to play like
     play(
-        stream, None, name=player.name, then=how.then, pace=player.pace, lookahead=how.lookahead,
-        place=how.place or "live",
+        stream, None, name=player.name, then=player.then, pace=player.pace, lookahead=player.lookahead,
+        place=player.place, engine=player.engine,
     )  # fmt: skip
     return True
 

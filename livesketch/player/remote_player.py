@@ -1,0 +1,250 @@
+"""What stands here for a stream and a player in the playing process (``host``): what is asked of them goes there."""
+
+import threading
+from collections.abc import Sequence
+from typing import Any, Literal, Self
+
+from ..errors import ControlError
+from ..outputs.base import Output
+from ..streams.packing import pack
+from .clock import LiveClock
+from .course import How, Then
+from .engine import engine
+from .place import Place
+from .playable import Playable, Stats
+from .roster import roster
+from .wish import Wish
+
+
+class Method:
+    """What the host answers instead of an attribute that is one."""
+
+
+class RemoteStream:
+    """A stream in the playing process: its controls are read and set, and its methods called, through the pipe."""
+
+    def __init__(self, player: int, name: str) -> None:
+        object.__setattr__(self, "_player", player)
+        object.__setattr__(self, "_name", name)
+
+    def __repr__(self) -> str:
+        return f"<stream {self._name!r} in the playing process>"
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        value = engine.ask("stream_get", self._player, name)
+        if not isinstance(value, Method):
+            return value
+
+        def method(*arguments: Any, **options: Any) -> Any:
+            return engine.ask("stream_call", self._player, name, arguments, options)
+
+        return method
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        engine.ask("stream_put", self._player, name, value)
+
+
+class RemotePlayer:
+    """A player in the playing process; everything that ``Player`` can, through the pipe."""
+
+    def __init__(self, number: int, name: str, stream: Playable, outputs: Sequence[Output], how: How) -> None:
+        self.name = name
+        self._number, self._how = number, how
+        self._outputs = tuple(outputs)
+        self._lent: Any = stream
+        self.stream: Any = RemoteStream(number, stream.name)
+        """What plays there."""
+
+    def __repr__(self) -> str:
+        if not engine.alive:
+            return f"<RemotePlayer {self.name!r}, gone with its process>"
+        return f"<in process {engine.pid}: {self._call('__repr__')}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _get(self, name: str) -> Any:
+        return engine.ask("get", self._number, name)
+
+    def _call(self, name: str, *arguments: Any) -> Any:
+        return engine.ask("call", self._number, name, arguments, {})
+
+    @property
+    def to(self) -> tuple[Output, ...]:
+        """The outputs as they were given; those that play are in the other process."""
+        return self._outputs
+
+    @to.setter
+    def to(self, outputs: Sequence[Output] | Output) -> None:
+        wanted = roster.free(outputs, self)
+        kept = [self._outputs.index(output) if output in self._outputs else None for output in wanted]
+        new = tuple(output for output, place in zip(wanted, kept, strict=True) if place is None)
+        engine.ask("put_outputs", self._number, kept, pack(new))
+        self._outputs = wanted
+
+    def holding(self) -> tuple[Output, ...]:
+        """``Player.holding``."""
+        return self._outputs
+
+    @property
+    def rate(self) -> Any:
+        """``Player.rate``."""
+        return self._get("rate")
+
+    @rate.setter
+    def rate(self, value: Any) -> None:
+        engine.ask("put", self._number, "rate", value)
+
+    @property
+    def pace(self) -> Any:
+        """``Player.pace``."""
+        return self._get("pace")
+
+    @pace.setter
+    def pace(self, value: Any) -> None:
+        engine.ask("put", self._number, "pace", value)
+
+    @property
+    def then(self) -> Then:
+        """``Player.then``."""
+        return self._how.then
+
+    @property
+    def lookahead(self) -> float:
+        """``Player.lookahead``."""
+        return self._how.lookahead
+
+    @property
+    def place(self) -> Literal["live"] | Place:
+        """``Player.place``."""
+        return self._how.place or "live"
+
+    @property
+    def engine(self) -> Literal["thread", "process"]:
+        """``Player.engine``."""
+        return "process"
+
+    @property
+    def playing(self) -> bool:
+        """``Player.playing``."""
+        try:
+            return engine.alive and bool(engine.ask("plays", self._number))
+        except ControlError:  # it has just gone, or does not answer
+            return engine.alive
+
+    @property
+    def paused(self) -> bool:
+        """``Player.paused``."""
+        return bool(self._get("paused"))
+
+    @property
+    def muted(self) -> bool:
+        """``Player.muted``."""
+        return bool(self._get("muted"))
+
+    @property
+    def error(self) -> BaseException | None:
+        """``Player.error``."""
+        found: BaseException | None = self._get("error")
+        return found
+
+    def pause(self) -> Self:
+        """``Player.pause``, and so on."""
+        self._call("pause")
+        return self
+
+    def resume(self) -> Self:
+        """``Player.resume``."""
+        self._call("resume")
+        return self
+
+    def mute(self) -> Self:
+        """``Player.mute``."""
+        self._call("mute")
+        return self
+
+    def unmute(self) -> Self:
+        """``Player.unmute``."""
+        self._call("unmute")
+        return self
+
+    def solo(self) -> Self:
+        """``Player.solo``."""
+        roster.solo(self, on=True)
+        return self
+
+    def unsolo(self) -> Self:
+        """``Player.unsolo``."""
+        roster.solo(self, on=False)
+        return self
+
+    def silence(self, *, on: bool) -> None:
+        """``Player.silence``."""
+        engine.ask("call", self._number, "silence", (), {"on": on})
+
+    def stats(self) -> Stats:
+        """``Player.stats``."""
+        found: Stats = self._call("stats")
+        return found
+
+    def troubles(self) -> list[str]:
+        """``Player.troubles``."""
+        found: list[str] = self._call("troubles")
+        return found
+
+    def fault(self) -> BaseException | None:
+        """``Player.fault``."""
+        found: BaseException | None = self._call("fault")
+        return found
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """``Player.wait``: asks twenty times a second, so that others can ask meanwhile."""
+        now = LiveClock().now
+        limit = None if timeout is None else now() + timeout
+        never = threading.Event()
+        while self.playing:
+            if limit is not None and now() >= limit:
+                return False
+            never.wait(0.05 if limit is None else max(0.0, min(0.05, limit - now())))
+        self.settle()
+        return True
+
+    def ask_to_stop(self, *, panic: bool = False) -> None:
+        """``Player.ask_to_stop``."""
+        if engine.alive:
+            engine.ask("call", self._number, "ask_to_stop", (), {"panic": panic})
+
+    def stop(self, *, within: float | None = None) -> None:
+        """``Player.stop``; the stream that was given is then where it was heard last, and can be used again."""
+        if self.playing:
+            engine.ask("call", self._number, "stop", (), {"within": within})
+        self.settle()
+
+    def settle(self) -> None:
+        """It has stopped: the stream that was given is this process's again."""
+        lent, self._lent = self._lent, None
+        come_back = getattr(lent, "come_back", None)
+        if come_back is not None:
+            come_back(self._standing())
+
+    def _standing(self) -> Any:
+        """Where the stream is there; None where nobody can say any more."""
+        try:
+            return engine.ask("place", self._number) if engine.alive else None
+        except ControlError:  # it has just gone
+            return None
+
+
+def play_there(stream: Playable, outputs: Sequence[Output], wish: Wish, how: How, *, keep: bool) -> RemotePlayer:
+    """``performance.start`` in the other process; ``keep``: these outputs play there already."""
+    number, name = engine.ask("play", pack(stream), None if keep else pack(tuple(outputs)), wish)
+    player = RemotePlayer(number, name, stream, outputs, how)
+    lend = getattr(stream, "lend", None)
+    if lend is not None:
+        lend(player.stream)
+    return player
