@@ -584,7 +584,7 @@ def test_play_is_what_the_package_offers(model):
 def test_what_happened_is_kept_and_shown_on_request(model, capfd):
     class Bad(ls.Recorder):
         def send(self, event):
-            raise RuntimeError("no paper %d" % 7)
+            raise RuntimeError("no paper 7")
 
     ls.play(ls.sketch(model, seed=7), Bad(), rate=5000, then="stop").wait(5)
     lines = ls.log()

@@ -3,8 +3,8 @@
     python -m benchmarks.quality.hand TIMED_FOLDER --out results/
 
 TIMED_FOLDER holds Quick, Draw! raw ``.ndjson`` files: points with the milliseconds at which they were drawn. Each
-drawing is simplified as the training data of the models were; its points have the times of their places on the drawn
-path.
+drawing is simplified as the models' training data were; the time of a simplified point is that of the place on the
+drawn path.
 Fitted by least squares, on half of the drawings, the other half is measured:
 
 * log milliseconds of a move with ink over log(1 + its length in data units) and the turn before it, 0 (straight on) to
