@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import livesketch as ls
-from livesketch.player.process import engine
+from livesketch.player.engine import engine
 
 SECONDS = float(os.environ.get("LIVESKETCH_SOAK", "30"))
 PROC = Path("/proc")
