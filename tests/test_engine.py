@@ -39,7 +39,7 @@ class Asking(threading.Thread):
 class Process:
     """One that is gone only when it is let go."""
 
-    pid, killed = 4711, False
+    pid = 4711
 
     def __init__(self):
         self.waited_for, self.go = threading.Event(), threading.Event()
@@ -53,7 +53,7 @@ class Process:
             raise subprocess.TimeoutExpired("it", timeout)
 
     def kill(self):
-        self.killed = True
+        self.go.set()
 
 
 class Made(Engine):
