@@ -123,7 +123,7 @@ def test_a_file_holds_what_the_library_would_write(model, here):
     args = ["--scale", "dorian", "--root", "D2", "--channel", "5", "--program", "12"]
     assert (
         cli.main(
-            ["play", model, "--seed", "4", "--rate", "400", "--seconds", "0.6", "--quiet", "--mid", "a.mid", *args]
+            ["play", model, "--seed", "4", "--rate", "400", "--seconds", "0.3", "--quiet", "--mid", "a.mid", *args]
         )
         == 0
     )
@@ -137,14 +137,14 @@ def test_a_file_holds_what_the_library_would_write(model, here):
 
 
 def test_semitones_and_note_numbers_may_be_given(model, here):
-    args = ["play", model, "--seed", "4", "--rate", "400", "--seconds", "0.6", "--quiet", "--mid", "a.mid"]
+    args = ["play", model, "--seed", "4", "--rate", "400", "--seconds", "0.3", "--quiet", "--mid", "a.mid"]
     assert cli.main([*args, "--scale", "0, 7", "--root", "36"]) == 0
     assert {note % 12 for _, note in notes("a.mid")} <= {0, 7}
     assert all(36 <= note <= 72 for _, note in notes("a.mid"))
 
 
 def test_a_text_is_notes_where_nothing_is_said(here):
-    args = ["play", "wuyan", "--seed", "3", "--rate", "200", "--seconds", "0.5", "--quiet", "--mid", "a.mid"]
+    args = ["play", "wuyan", "--seed", "3", "--rate", "200", "--seconds", "0.3", "--quiet", "--mid", "a.mid"]
     assert cli.main(args) == 0
     out = ls.midi_file("b.mid", preset="token")
     more = iter(range(10))
@@ -160,7 +160,7 @@ def test_a_text_is_notes_where_nothing_is_said(here):
 
 def test_ports_are_played_to_and_left_silent(model, here, ports):
     args = ["--midi", "one", "--midi", "-", "--preset", "mpe", "--mid", "a.mid"]
-    assert cli.main(["play", model, "--seed", "4", "--rate", "400", "--seconds", "0.6", "--quiet", *args]) == 0
+    assert cli.main(["play", model, "--seed", "4", "--rate", "400", "--seconds", "0.3", "--quiet", *args]) == 0
     assert [(name, virtual) for name, virtual, _ in ports] == [("one", False), (None, True)]
     for _, _, port in ports:
         synth = Synth().hear(port.heard)
