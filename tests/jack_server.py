@@ -71,7 +71,7 @@ class Noted:
         self.sent.append(data)
 
 def noted(output):
-    output._port = Noted(output._port)
+    output._cable.port = Noted(output._cable.port)
     return output
 
 answer = {{}}

@@ -29,13 +29,17 @@ DONE = osc_message("/done", "i", 1).dgram
 class Listener:
     """A running program that listens to OSC and prints what it hears into a file."""
 
-    def __init__(self, command: Callable[[int], list[str]], log: Path) -> None:
+    def __init__(
+        self, command: Callable[[int], list[str]], log: Path, environment: dict[str, str] | None = None
+    ) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
         self.log = log
         with log.open("wb") as out:
-            self.process = subprocess.Popen(command(self.port), stdout=out, stderr=out, stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen(
+                command(self.port), stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=environment
+            )
 
     def lines(self) -> list[str]:
         return self.log.read_text(encoding="utf-8", errors="replace").splitlines()

@@ -1,11 +1,13 @@
 """Documents and examples run: what a reader copies works."""
 
+import contextlib
 import os
 import re
 import shlex
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +19,8 @@ from livesketch.player.engine import engine
 REPO = Path(__file__).resolve().parent.parent
 EXAMPLES = sorted((REPO / "examples").glob("*.py"))
 DOCUMENTS = [REPO / "README.md", *sorted((REPO / "docs").glob("*.md")), *sorted((REPO / "examples").glob("*.md"))]
+PORTS = (9000, 9001)
+"""What the documents name: they may be in use on the machine that runs the tests."""
 MOST_NOT_RUN = 9
 """Blocks that may be marked as not run, in all documents together."""
 
@@ -52,6 +56,21 @@ def name_of(path: object) -> str:
     return path.name if isinstance(path, Path) else str(path)
 
 
+@pytest.fixture
+def elsewhere() -> Iterator[Callable[[str], str]]:
+    """Puts free ports for those that the documents name, which are all taken meanwhile."""
+    with contextlib.ExitStack() as taken:
+        found = {}
+        with contextlib.ExitStack() as free:
+            for port in PORTS:
+                spare, busy = (stack.enter_context(socket.socket(type=socket.SOCK_DGRAM)) for stack in (free, taken))
+                spare.bind(("127.0.0.1", 0))
+                found[str(port)] = str(spare.getsockname()[1])
+                with contextlib.suppress(OSError):  # then another has it
+                    busy.bind(("127.0.0.1", port))
+        yield lambda text: re.sub(r"\b\d{4}\b", lambda match: found.get(match[0], match[0]), text)
+
+
 def test_documents_have_blocks_and_few_are_not_run() -> None:
     python_blocks, console_blocks = all_blocks("python"), all_blocks("console")
     assert len(python_blocks) >= 5
@@ -66,14 +85,17 @@ def test_documents_have_blocks_and_few_are_not_run() -> None:
 @pytest.mark.parametrize(
     "path", [path for path in DOCUMENTS if any(b.kind == "python" for b in blocks(path))], ids=name_of
 )
-def test_python_blocks_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_python_blocks_run(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, elsewhere: Callable[[str], str]
+) -> None:
     """In order, in one namespace for each document, in an empty folder."""
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, object] = {"__name__": "document"}
     try:
         for block in blocks(path):
             if block.kind == "python" and not block.reason:
-                padded = "\n" * (block.line - 1) + block.text  # tracebacks then show the document's own lines
+                lines = "\n" * (block.line - 1)  # tracebacks then show the document's own
+                padded = lines + elsewhere(block.text)
                 exec(compile(padded, str(path), "exec"), namespace)
     finally:
         ls.hush()
@@ -84,14 +106,17 @@ def test_python_blocks_run(path: Path, tmp_path: Path, monkeypatch: pytest.Monke
     "path", [path for path in DOCUMENTS if any(b.kind == "console" for b in blocks(path))], ids=name_of
 )
 def test_console_blocks_run(
-    path: Path, tmp_path: Path, run_cli: Callable[..., subprocess.CompletedProcess[str]]
+    path: Path,
+    tmp_path: Path,
+    run_cli: Callable[..., subprocess.CompletedProcess[str]],
+    elsewhere: Callable[[str], str],
 ) -> None:
     """Lines that begin with `$ livesketch` run in an empty folder, one after another."""
     for block in blocks(path):
         if block.kind != "console" or block.reason:
             continue
         for command in commands(block):
-            words = shlex.split(command, comments=True)
+            words = shlex.split(elsewhere(command), comments=True)
             if words[0] == "livesketch":
                 run_cli(*words[1:], cwd=tmp_path)
 

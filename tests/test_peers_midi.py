@@ -33,7 +33,7 @@ for number in range(3):
         send(output, [step])
         time.sleep(0.003)
     output.close()
-    sent = output._port.sent
+    sent = output._cable.port.sent
     wait_for(lambda: got and got[-1][1] == sent[-1])
     heard = [data for _, data in got]
     got.clear()
@@ -74,6 +74,24 @@ client.close_port(); client.delete()
     assert "echo" not in got["cli"] + got["repr"]
     assert 150 < got["heard"].count("f8") <= 401  # the first ones may be before the peer listened
     assert got["heard"][-1] == "fc"
+
+
+def test_the_command_line_plays_to_a_peer_and_ends_silent(jack: Jack) -> None:
+    program = """
+client, got = peer_in()
+client.open_virtual_port("in")
+command = [sys.executable, "-m", "livesketch", "play", "cat", "--seed", "1", "--midi", "peer", "--preset", "mpe"]
+done = subprocess.run([*command, "--seconds", "2", "--quiet"], capture_output=True, text=True, timeout=60)
+answer["done"] = [done.returncode, done.stderr]
+time.sleep(0.2)
+synth = Synth().hear([data for _, data in got])
+answer["heard"] = [synth.begun, synth.sounding]
+client.close_port(); client.delete()
+"""
+    got = jack.run(program)
+    assert got["done"] == [0, ""]
+    assert got["heard"][0] > 3
+    assert got["heard"][1] == []
 
 
 def test_silence_within_50_milliseconds(jack: Jack) -> None:

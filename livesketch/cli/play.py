@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ControlError
 from .common import Commands, add_model, add_page, cut_note, loading, note, number, open_stream, open_svg
+from .midi_options import add_midi, open_midi
 from .text_options import add_text, given_of, open_text_stream
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def _play(args: argparse.Namespace) -> None:
     _check(args, writes=writes)
     if args.output:
         outputs.append(open_svg(args, args.output))
+    outputs += open_midi(args, writes=writes)
     if args.preview:
         outputs.append(preview())
     if not args.quiet and sys.stderr is not None:
@@ -117,8 +119,9 @@ def add(commands: Commands) -> None:
     play = commands.add(
         "play",
         _play,
-        "play live, over OSC and in the terminal",
-        "livesketch play cat --osc 127.0.0.1:9000 --seconds 20\n  livesketch play wuyan --form 五绝 --rate 4",
+        "play live, over OSC and MIDI and in the terminal",
+        "livesketch play cat --osc 127.0.0.1:9000 --seconds 20\n  livesketch play wuyan --form 五绝 --rate 4\n"
+        "  livesketch play cat --midi fluid --preset mpe --scale dorian",
     )
     add_model(play, temperature=None, said="0.65, of texts 1")
     play.add_argument("--osc", action="append", default=[], metavar="HOST:PORT", help="a receiver; may be repeated")
@@ -131,6 +134,7 @@ def add(commands: Commands) -> None:
     play.add_argument("--seconds", type=number(float, 0), help="stop after so long (default: Ctrl-C)")
     play.add_argument("--name", help="in the OSC addresses (default: the model's)")
     play.add_argument("--quiet", action="store_true", help="nothing in the terminal")
+    add_midi(play)
     text = play.add_argument_group("models that write")
     add_text(text)
     drawn = play.add_argument_group("models that draw")

@@ -5,6 +5,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from .common import Commands, add_page, loading, note, number, open_svg
+from .midi_options import add_midi, open_midi
 
 if TYPE_CHECKING:
     from ..outputs.base import Output
@@ -29,6 +30,7 @@ def _replay(args: argparse.Namespace) -> None:
     outputs: list[Output] = [osc(target) for target in args.osc]
     if args.output:
         outputs.append(open_svg(args, args.output))
+    outputs += open_midi(args, writes=recorded.writes)
     if not args.quiet and sys.stderr is not None:
         outputs.append(terminal(sys.stderr))
     with play(recorded, outputs, pace=Recorded(args.times), lookahead=0.0) as player:
@@ -59,3 +61,4 @@ def add(commands: Commands) -> None:
     replay.add_argument("--check", action="store_true", help="make it again from seed and controls, and compare")
     replay.add_argument("--model", help="with --check: the model, where its recorded name is not enough")
     add_page(replay)
+    add_midi(replay)

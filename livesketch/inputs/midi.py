@@ -7,14 +7,13 @@ import os
 import threading
 import time
 import weakref
-from collections import deque
 from collections.abc import Callable
 from typing import Final, Self, TypeAlias
 
 from ..errors import ControlError
 from ..midi_ports.in_port import InPort, Source
-from .midi_controls import Control, Heard, position, read_control, read_message
-from .midi_mapping import Mapping, Setter, make_mapping
+from .midi_controls import read_control, read_message
+from .midi_mapping import Mapping, Mappings, Setter, make_mapping
 
 ClockHandler: TypeAlias = Callable[[str, float, int], object]
 
@@ -38,9 +37,7 @@ class MidiIn:
     def __init__(self, source: Source, clock: ClockHandler | None = None) -> None:
         self._source = source
         self._clocks: tuple[ClockHandler, ...] = () if clock is None else (clock,)
-        self._mappings: dict[tuple[Control, int | None], Mapping] = {}
-        self._learning: deque[Mapping] = deque()
-        self._just: Control | None = None
+        self._mappings = Mappings(self._failed)
         self._lock = threading.RLock()
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
@@ -50,8 +47,9 @@ class MidiIn:
 
     def __repr__(self) -> str:
         state = "closed" if self._closed.is_set() else "open" if self._connected else "port lost"
-        parts = [f"{self.messages} messages", *(str(one) for one in list(self._mappings.values())[:6])]
-        parts += [f"{len(self._learning)} learning: move a control"] if self._learning else []
+        parts = [f"{self.messages} messages", *[str(one) for one in self._mappings][:6]]
+        learning = self._mappings.learning
+        parts += [f"{learning} learning: move a control"] if learning else []
         parts += [f"{self.errors} errors, last: {self.last_error:.100}"] if self.errors else []
         return f"<midi in {self._source.name!r:.60} {state}: {', '.join(parts)}>"
 
@@ -89,7 +87,7 @@ class MidiIn:
         if mapping.fine is not None and (found.kind != "cc" or found.number > 31):
             raise ControlError(f"control {control!r:.40}: 14 bits come from controllers 0 to 31; leave bits= out")
         with self._lock:
-            self._put(found, mapping)
+            self._mappings.put(found, mapping)
         return self
 
     def learn(
@@ -102,18 +100,14 @@ class MidiIn:
         """
         mapping = make_mapping(setter, low, high, channel, bits)
         with self._lock:
-            if not self._learning:
-                self._just = None
-            self._learning.append(mapping)
+            self._mappings.learn(mapping)
         return self
 
     def unmap(self, control: int | str | None = None) -> Self:
         """Forgets a control's mappings, or without one all of them, and what was to be learnt. Twice is harmless."""
         found = None if control is None else read_control(control)
         with self._lock:
-            self._mappings = {key: one for key, one in self._mappings.items() if found is not None and key[0] != found}
-            if found is None:
-                self._learning.clear()
+            self._mappings.forget(found)
         return self
 
     def hear_clock(self, handler: ClockHandler) -> None:
@@ -145,7 +139,7 @@ class MidiIn:
                 self.malformed += 1
                 self.last_error = str(error)
                 return
-            if heard is None or not self._take(heard):
+            if heard is None or not self._mappings.take(heard):
                 self.unmapped += 1
 
     def check(self) -> None:
@@ -190,50 +184,10 @@ class MidiIn:
             except Exception as error:  # noqa: BLE001 - python-rtmidi raises errors of several kinds
                 self._count(f"looking for the port: {error}")
 
-    def _take(self, heard: Heard) -> bool:
-        """Sets what the message is mapped to; whether there was such a thing."""
-        if heard.control.kind == "cc" and self._learning and heard.control != self._just:
-            self._learn(heard)
-        found = False
-        for number, high in self._halves(heard):
-            for channel in (heard.channel, None):
-                mapping = self._mappings.get((Control(heard.control.kind, number), channel))
-                if mapping is None or (mapping.fine is None and number != heard.control.number):
-                    continue
-                found = True
-                at = mapping.fine.take(heard.channel, high=high, raw=heard.raw) if mapping.fine else position(heard)
-                if at is not None:
-                    self._set(mapping, at)
-        return found
-
-    @staticmethod
-    def _halves(heard: Heard) -> list[tuple[int, bool]]:
-        number = heard.control.number
-        fine = heard.control.kind == "cc" and 32 <= number < 64
-        return [(number, True), (number - 32, False)] if fine else [(number, True)]
-
-    def _learn(self, heard: Heard) -> None:
-        mapping = self._learning[0]
-        number = heard.control.number
-        if mapping.channel not in {None, heard.channel} or (mapping.fine is not None and number > 63):
-            return
-        self._learning.popleft()
-        base = number - 32 if mapping.fine is not None and number > 31 else number
-        self._just = heard.control
-        self._put(Control("cc", base), mapping)
-
-    def _put(self, control: Control, mapping: Mapping) -> None:
-        mapping.control = control
-        self._mappings[control, mapping.channel] = mapping
-
-    def _set(self, mapping: Mapping, at: float) -> None:
-        try:
-            mapping.set(at)
-        except Exception as error:  # noqa: BLE001 - a setter is the performer's, and the next value may suit it
-            self._count(f"{mapping.control}: {type(error).__name__}: {error}")
-            mapping.errors += 1
-            if mapping.errors == 1:
-                _LOG.warning("midi in: %s: %s (said once; counted in errors)", mapping.control, error)
+    def _failed(self, mapping: Mapping, error: Exception) -> None:
+        self._count(f"{mapping.control}: {type(error).__name__}: {error}")
+        if mapping.errors == 1:
+            _LOG.warning("midi in: %s: %s (said once; counted in errors)", mapping.control, error)
 
     def _take_clock(self, data: bytes, now: float) -> None:
         self.unmapped += not self._clocks

@@ -14,15 +14,13 @@ from ..events import Event
 from ..midi_ports.out_port import OutPort, Port
 from ..midi_ports.system import CLIENT
 from .base import Stage
+from .midi_cable import Cable
 from .midi_channels import Channels
 from .midi_clock import BeatLine, Beats, make_clock
-from .midi_messages import note_off
 from .midi_pens import Pens
 from .midi_presets import FAST, Sound, make_sound
-from .pacing import due
 
 PresetName = Literal["plain", "mpe", "cc", "token"]
-_WATCH: Final = 1.0  # seconds between two looks at the list of ports
 _EXIT_LIMIT: Final = 1.0  # seconds that the end of the interpreter waits for an output that is at work
 _open: Final["weakref.WeakSet[MidiOutput]"] = weakref.WeakSet()
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -56,22 +54,18 @@ class MidiOutput:
     may_drop = True
 
     def __init__(self, port: Port, sound: Sound, clock: float | Beats | bool | None = None) -> None:
-        self._port = port
         self._sound = sound
         self._clock = make_clock(clock)
         self._follows = clock is True
         self._lock = threading.RLock()
-        self._channels = Channels(self._emit, sound.rate)
+        self._cable = Cable(port, lambda: self._channels.ledger, self._count)
+        self._channels = Channels(self._cable.emit, sound.rate)
         self._pens = Pens(sound.make(self._channels))
         self._voices = 1
         self._opened = False
-        self._connected = False
-        self._watched: float | None = None
-        self._hanging: set[tuple[int, int]] = set()
-        self._now = 0.0
         self.recipe: Callable[[], MidiOutput] | None = None
         """What makes it again, in another process."""
-        self.sent = self.dropped = self.errors = self.port_lost = self.port_back = 0
+        self.errors = 0
         self.last_error = ""
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -80,18 +74,38 @@ class MidiOutput:
         return self.recipe, ()
 
     @property
+    def sent(self) -> int:
+        """Messages that went out."""
+        return self._cable.sent
+
+    @property
+    def dropped(self) -> int:
+        """Messages that did not go out, since the port was away."""
+        return self._cable.dropped
+
+    @property
+    def port_lost(self) -> int:
+        """How often the port went away."""
+        return self._cable.lost
+
+    @property
+    def port_back(self) -> int:
+        """How often it came back."""
+        return self._cable.back
+
+    @property
     def reconnects(self) -> int:
         """How often the port came back."""
         return self.port_back
 
     def __repr__(self) -> str:
-        state = "" if self._connected else ", port lost" if self._opened else ", closed"
+        state = "" if self._cable.connected else ", port lost" if self._opened else ", closed"
         counts = [f"{self.sent} messages sent"]
         counts += [f"{self.dropped} dropped"] if self.dropped else []
         counts += [f"port lost {self.port_lost} times, back {self.port_back}"] if self.port_lost else []
         trouble = f", last error: {self.last_error:.100}" if self.last_error else ""
         said = f"{', '.join(counts)}, {self.errors} errors{trouble}"
-        return f"<midi {self._port.name!r:.60} {self._sound.preset}{state}: {said}>"
+        return f"<midi {self._cable.port.name!r:.60} {self._sound.preset}{state}: {said}>"
 
     @property
     def thinned(self) -> int:
@@ -116,10 +130,8 @@ class MidiOutput:
     @_alone
     def open(self, name: str, voices: int, stage: Stage) -> None:  # noqa: ARG002 - MIDI has no names
         """A player starts: connects, and tells the receiver what it must know first. OutputError: no such port."""
-        if not self._connected and not self._opened:  # a port that was lost is looked for, and is no news
-            self._port.open()
-            self._connected = True
-            self._watched = None
+        if not self._cable.connected and not self._opened:  # a port that was lost is looked for, and is no news
+            self._cable.open()
         again, self._opened = self._opened and voices <= self._voices, True
         self._voices = max(1, voices)
         _open.add(self)
@@ -142,13 +154,12 @@ class MidiOutput:
         """Sends what is due, the clock's pulses first; about once a second looks whether the port is there."""
         if not self._opened:
             return
-        self._now = now
+        self._cable.now = now
         self._pulse(now)
         self._pens.settle()
         self._channels.advance(now)
-        if due(self._watched, now, _WATCH):
-            self._watched = now
-            self._watch()
+        if self._cable.look_again():
+            self._greet()
 
     @_alone
     def lift(self) -> None:
@@ -169,24 +180,30 @@ class MidiOutput:
         """Panic, and the port closed. A later ``open`` goes on."""
         if self._opened:
             try:
-                if not self._connected:
-                    self._watch()  # it may be back: then notes that hang are ended
+                if not self._cable.connected and self._cable.look():  # it is back: notes that hang are ended
+                    self._greet()
                 self.lift()
                 for message in self._clock.stop() if self._clock else []:
-                    self._emit(self._now, message)
+                    self._cable.emit(self._cable.now, message)
                 self.panic()
-                self._port.close()
+                self._cable.port.close()
             except OSError as error:
-                self._count(f"{self._port.name}: closing failed: {error}")
+                self._count(f"{self._cable.port.name}: closing failed: {error}")
             finally:
-                self._opened = self._connected = False
-                self._hanging.clear()
+                self._opened = False
+                self._cable.forget()
                 self._channels.forget()
                 _open.discard(self)
 
+    def _greet(self) -> None:
+        """The port is back: silence there, and everything that it must know is said again."""
+        self._channels.panic(self._cable.now)
+        self._channels.forget()
+        self._introduce()
+
     def _introduce(self) -> None:
         for message in self._pens.preset.setup(self._voices):
-            self._emit(self._now, message)
+            self._cable.emit(self._cable.now, message)
 
     def _pulse(self, now: float) -> None:
         if self._clock is None:
@@ -197,52 +214,7 @@ class MidiOutput:
             self._count(f"clock: {type(error).__name__}: {error}")
             return
         for message in messages:
-            self._emit(now, message)
-
-    def _emit(self, at: float, message: bytes) -> None:  # noqa: ARG002 - what is due is sent now
-        if self._connected:
-            try:
-                self._port.send(message)
-            except Exception as error:  # noqa: BLE001 - python-rtmidi raises errors of several kinds
-                self._lose(str(error))
-            else:
-                self.sent += 1
-                return
-        self.dropped += 1
-        if message[0] & 0xF0 == 0x80:
-            self._hanging.add(((message[0] & 15) + 1, message[1]))
-
-    def _watch(self) -> None:
-        if self._connected:
-            try:
-                if self._port.present():
-                    return
-                reason = "the port is gone"
-            except Exception as error:  # noqa: BLE001 - likewise
-                reason = str(error)
-            self._lose(reason)
-            return
-        try:
-            self._port.open()
-        except OSError:
-            return  # not yet
-        self._connected = True
-        self.port_back += 1
-        hanging, self._hanging = sorted(self._hanging), set()
-        for note in hanging:
-            self._emit(self._now, note_off(*note))
-        self._channels.panic(self._now)
-        self._channels.forget()
-        self._introduce()
-
-    def _lose(self, reason: str) -> None:
-        self._connected = False
-        self._watched = self._now
-        self._hanging |= set(self._channels.ledger)
-        self.port_lost += 1
-        self._count(f"port_lost: {self._port.name}: {reason}; it is looked for once a second")
-        with contextlib.suppress(Exception):
-            self._port.release()
+            self._cable.emit(now, message)
 
     def _count(self, reason: str) -> None:
         self.errors += 1
@@ -317,7 +289,7 @@ def _finish() -> None:
 def _forget() -> None:
     """In a forked child: the ports are the parent's, and so is their silence."""
     for output in list(_open):
-        output._opened = output._connected = False  # noqa: SLF001 - of this module
+        output._opened = output._cable.connected = False  # noqa: SLF001 - of this module
         output._lock = threading.RLock()  # noqa: SLF001 - its owner is not in this process
     _open.clear()
 

@@ -171,7 +171,7 @@ def osc(
     ``latency`` is by how many seconds everything comes later than it is due, and ``nudge`` what is added to that for
     this receiver alone, also below 0; together 0 to 10. ``mode`` is ``hold``, which sends when it is due there, for any
     receiver; or ``timetag``, which sends at once in bundles that say when they are due, for receivers that wait for
-    that (SuperCollider, liblo; Pure Data and others play them at once), whatever the network does meanwhile.
+    that, whatever the network does meanwhile (liblo; sclang tells its functions the moment; Pure Data plays at once).
     IPv6 addresses stand in brackets: ``"[::1]:9000"``. The name is resolved once, here. OutputError: a target that
     cannot be read or resolved. ControlError: a rate that is not above 0.
     """

@@ -58,6 +58,11 @@ class Replay:
     def __repr__(self) -> str:
         return f"<Replay of {self.name!r} in {os.fspath(self.path)!r}: step {self._next} of {len(self._steps)}>"
 
+    @property
+    def writes(self) -> bool:
+        """Whether a text was recorded, and no drawing."""
+        return all(isinstance(event, Token) for step in self._steps for event in step)
+
     def events(self) -> Sequence[Event]:
         """One step's events; StopIteration behind the last."""
         if self._next >= len(self._steps):
