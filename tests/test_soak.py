@@ -91,7 +91,9 @@ def change(turn, to):
         player.stream.temperature = 0.2 + 0.1 * (turn % 7)
     elif turn % 12 < 10:
         model = ("cat", "pig", "sheep")[turn % 3]
-        ls.play(ls.sketch(model, seed=turn), player.to, name=name, quant="stroke", engine=("thread", "process")[turn % 2])
+        ls.play(
+            ls.sketch(model, seed=turn), player.to, name=name, quant="stroke", engine=("thread", "process")[turn % 2]
+        )
     else:
         player.pause()
         player.resume()
