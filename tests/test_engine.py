@@ -9,6 +9,7 @@ import pytest
 
 import livesketch as ls
 from livesketch.player import engine as engines
+from livesketch.player import remote_player
 from livesketch.player.engine import Engine
 from livesketch.player.line import Line
 
@@ -160,3 +161,24 @@ def test_a_program_that_does_not_start_is_told_with_its_code(monkeypatch):
     monkeypatch.setattr(engines, "_PROGRAM", "raise SystemExit(3)")
     with pytest.raises(ls.BackendUnavailableError, match="ended with 3"):
         Engine().ask("tempo")
+
+
+def test_a_stream_comes_back_though_nobody_can_say_any_more_where_it_was(monkeypatch):
+    class Gone:
+        alive = True  # as far as was known
+
+        def ask(self, *_):
+            raise ls.ControlError("the playing process is gone")
+
+    class Stream:
+        name, places = "cat", ()
+
+        def come_back(self, place):
+            self.places = (*self.places, place)
+
+    monkeypatch.setattr(remote_player, "engine", Gone())
+    stream = Stream()
+    player = remote_player.RemotePlayer(1, "cat", stream, (), None)
+    player.settle()
+    player.settle()
+    assert stream.places == (None,)

@@ -264,7 +264,7 @@ def test_players_are_a_table_and_a_dict(model):
     assert isinstance(found, dict)
     lines = repr(found).splitlines()
     assert len(lines) == 3
-    assert lines[0].split()[:3] == ["name", "state", "steps"]
+    assert lines[0].split()[:4] == ["name", "state", "engine", "steps"]
     assert lines[1].startswith("one ")
     assert "playing" in lines[1]
     assert lines[2].startswith("number two ")
@@ -272,5 +272,7 @@ def test_players_are_a_table_and_a_dict(model):
     column = lines[0].index("state")
     assert lines[1][column:].startswith("playing")
     assert lines[2][column:].startswith("paused")
+    column = lines[0].index("engine")
+    assert [line[column:].split()[0] for line in lines[1:]] == ["thread", "thread"]
     ls.hush()
     assert "stopped" in repr(found)  # a list of yesterday says so
