@@ -480,7 +480,7 @@ def test_panic_asks_outputs_that_can_for_silence_first(model):
 def test_outputs_come_and_go_while_it_plays(model, tmp_path):
     first, second, third = ls.Recorder(), ls.Recorder(), ls.Recorder()
     player = ls.play(ls.sketch(model, seed=3), first, rate=500)
-    other = ls.play(ls.sketch(model, seed=4), third, rate=500)
+    other = ls.play(ls.sketch(model, seed=4), third, rate=500, name="other")
     player.to += (second,)
     wait_for(lambda: len(actions(second)) > 3)
     player.to = second
