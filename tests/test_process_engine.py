@@ -174,6 +174,21 @@ def test_controls_of_the_stream_and_of_the_player_go_there(model, tmp_path):
     assert any(row["source"] == "human" for row in pens(tmp_path / "a.jsonl"))
 
 
+def test_actions_are_what_was_played_there(model, tmp_path):
+    stream = ls.sketch(model, seed=3)
+    player = play(stream, ls.trace(tmp_path / "a.jsonl"), rate=200, lookahead=0.5)
+    wait_for(lambda: player.stats().steps > 5)
+    player.pause()
+    wait_for(lambda: len({len(stream.actions) for _ in range(9)}) == 1)
+    there = stream.actions
+    assert there == player.stream.actions != []
+    player.stop()
+    rows = pens(tmp_path / "a.jsonl")
+    assert [(row["step"], row["x"]) for row in rows if row["drawing"] == rows[-1]["drawing"]] == [
+        (action.step, action.x) for action in there
+    ]
+
+
 def test_a_swap_happens_there_and_between_engines(model, tmp_path):
     play(ls.sketch(model, seed=1), ls.trace(tmp_path / "a.jsonl"), rate=400, name="cat")
     player = play(ls.sketch(model, seed=2), name="cat", rate=400)
