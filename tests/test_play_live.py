@@ -180,6 +180,41 @@ def test_what_was_fed_goes_out_once_though_its_step_is_taken_back(model):
     assert [event.step for event in events] == list(range(3, 8))
 
 
+@pytest.mark.parametrize("lookahead", [0.0, 0.15, 5.0])
+@pytest.mark.parametrize("make", [ls.sketch, ls.text], ids=["sketch", "text"])
+def test_actions_are_what_was_played_however_far_ahead_was_made(model, make, lookahead):
+    name = model if make is ls.sketch else "wuyan"
+    stream, plain = make(name, seed=3), make(name, seed=3)
+    way = course(stream, lookahead=lookahead)
+    assert stream.actions == []
+    for k in range(50):
+        events, _ = run(way, 1)
+        assert events == plain.take(1)
+        if k % 3 == 0:  # reading takes back, so steps stay made ahead in between
+            held, count = stream.actions, len(plain.actions)
+            assert held == plain.actions
+        assert len(held) == count
+    assert (way.ahead.taken_back > 0) == (lookahead > 0)
+
+
+def test_actions_are_what_was_played_in_another_thread_too(model):
+    stream, recorder = ls.sketch(model, seed=3), ls.Recorder()
+    player = ls.play(stream, recorder, rate=100, lookahead=1.0)
+    wait_for(lambda: player.stats().steps > 20)
+    player.pause()
+    wait_for(lambda: recorder.lifts)
+    played = actions(recorder)
+    wanted = [(a.step, a.x, a.y) for a in played if a.drawing == played[-1].drawing]
+    assert [(a.step, a.x, a.y) for a in stream.actions] == wanted
+    assert stream.guess(n=1) == stream.guess(stream.actions, n=1)
+    player.resume()
+    wait_for(lambda: player.stats().steps > 30)
+    assert player.stats().taken_back > 0
+    player.stop()
+    plain = ls.sketch(model, seed=3).take(len(actions(recorder)))
+    assert [(a.drawing, a.step, a.x) for a in actions(recorder)] == [(a.drawing, a.step, a.x) for a in plain]
+
+
 def test_many_voices_are_never_looked_ahead_in(model):
     voices, plain = ls.voices(model, 3, seed=3), ls.voices(model, 3, seed=3)
     way = course(voices)
@@ -480,7 +515,7 @@ def test_panic_asks_outputs_that_can_for_silence_first(model):
 def test_outputs_come_and_go_while_it_plays(model, tmp_path):
     first, second, third = ls.Recorder(), ls.Recorder(), ls.Recorder()
     player = ls.play(ls.sketch(model, seed=3), first, rate=500)
-    other = ls.play(ls.sketch(model, seed=4), third, rate=500)
+    other = ls.play(ls.sketch(model, seed=4), third, rate=500, name="other")
     player.to += (second,)
     wait_for(lambda: len(actions(second)) > 3)
     player.to = second
@@ -571,6 +606,34 @@ def test_a_fitted_drawing_that_is_changed_in_the_middle_keeps_its_place(model):
         round((b.x - a.x) / (d.x - c.x), 6) for (a, b), (c, d) in pairs if abs(d.x - c.x) > 1e-3 and d.step > c.step
     }
     assert len(scale) == 1
+
+
+def test_what_is_fed_before_a_fitted_drawing_is_fitted_with_it(model):
+    stream = ls.sketch(model, seed=3)
+    stream.feed([[[0, 0], [900, 0], [900, 500]]])
+    way = course(stream, place=grid(1, 1))
+    events, _ = run(way, 1)
+    while not events[-1].last:
+        more, _ = run(way, 1)
+        events += more
+    assert [event.source for event in events[:2]] == ["human", "human"]
+    points = np.array([(a.x, a.y) for a in events])
+    assert points.min() >= 0.05 - 1e-9
+    assert points.max() <= 0.95 + 1e-9
+
+
+def test_what_is_fed_into_a_fitted_drawing_takes_its_scale_and_place(model):
+    stream = ls.sketch(model, seed=3)
+    way = course(stream, place=grid(1, 1))
+    before, _ = run(way, 6)
+    raw = stream.actions
+    stream.feed([[[0, 0], [900, 0], [900, 500]]])
+    events, _ = run(way, 1)
+    fed, raw_fed = [before[-1], *events[:-1]], [raw[-1], *stream.actions[6:-1]]
+    assert [event.source for event in fed[1:]] == ["human"] * (len(fed) - 1)
+    shift = placed(grid(1, 1), 0, ls.sketch(model, seed=3).drawing())
+    assert [(a.x, a.y) for a in fed] == [pytest.approx((shift.of(a).x, shift.of(a).y)) for a in raw_fed]
+    assert max(a.x for a in fed) > 1  # beyond the stage: its place was settled before
 
 
 def test_play_is_what_the_package_offers(model):

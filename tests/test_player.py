@@ -154,10 +154,26 @@ def test_without_outputs_a_swap_keeps_the_old_ones(model):
     wait_for(lambda: second.stats().steps > 3)
 
 
-def test_two_players_of_one_model_get_two_names(model):
-    one = ls.play(ls.sketch(model), to=ls.Recorder())
-    two = ls.play(ls.sketch(model), to=ls.Recorder())
-    assert (one.name, two.name) == ("small", "small-2")
+def test_without_a_name_it_is_the_streams_and_played_again_it_swaps(model):
+    out = ls.Recorder()
+    first = ls.play(ls.sketch(model), to=out, rate=1000)
+    again = ls.play(ls.sketch(model), to=out, rate=1000)
+    other = ls.play(ls.sketch(model), to=ls.Recorder(), name="other")
+    assert (first.name, again.name) == ("small", "small")
+    assert ls.players() == {"small": again, "other": other}
+    wait_for(lambda: again.stats().steps > 3)
+    assert not first.playing
+    assert (out.closes, cues(out).count("swap")) == (0, 1)
+
+
+def test_a_mistake_in_a_play_without_a_name_leaves_the_one_before_playing(model):
+    first = ls.play(ls.sketch(model), to=ls.Recorder(), rate=1000)
+    for bad in ({"rate": -1}, {"to": ["osc"]}, {"to": []}, {"name": " "}):
+        with pytest.raises(ls.ControlError):
+            ls.play(ls.sketch(model), **({"to": ls.Recorder()} | bad))
+    steps = first.stats().steps
+    wait_for(lambda: first.stats().steps > steps)
+    assert ls.players() == {"small": first}
 
 
 def test_nowhere_to_play_is_said(stream):
@@ -264,8 +280,8 @@ def test_an_output_that_cannot_be_written_is_told_by_draw(stream):
 
 
 def test_hush_while_many_play_leaves_no_thread(model):
-    for _ in range(20):
-        ls.play(ls.sketch(model), to=ls.Recorder(), rate=500)
+    for number in range(20):
+        ls.play(ls.sketch(model), to=ls.Recorder(), rate=500, name=str(number))
     assert len(ls.players()) == 20
     ls.hush()
     assert not [t for t in threading.enumerate() if t.name.startswith("livesketch-")]

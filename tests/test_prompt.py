@@ -211,22 +211,43 @@ def test_autoreload_piles_up_no_players(prompt, model, tmp_path):
     assert prompt.ends() == 0
 
 
-def test_a_script_that_is_run_again_and_a_module_that_is_loaded_again_swap(model, tmp_path, monkeypatch):
+def test_a_script_without_names_that_is_run_again_at_the_prompt_swaps(prompt, model, tmp_path):
+    if prompt.kind == "python":
+        pytest.skip("there exec does it, as in the test below")
+    (tmp_path / "again.py").write_text(
+        f"import livesketch as ls\ncat = ls.sketch({model!r})\nplayer = ls.play(cat, [ls.Recorder()], rate=300)\n"
+    )
+    prompt.type("import livesketch as ls, threading")
+    for k in range(3):
+        prompt.type("%run again.py")
+        prompt.type(f"print('ti' + 'me', {k}, list(ls.players()), player.playing)")
+        prompt.until(f"time {k} ['cat'] True")
+    prompt.type("others = [t for t in threading.enumerate() if t.name == 'livesketch-player-cat'][:-1]")
+    prompt.type(
+        "[t.join(20) for t in others]; print('li' + 'ving', [t.is_alive() for t in others].count(True), player)"
+    )
+    prompt.until("living 0 <Player 'cat' playing")
+    prompt.type("exit()")
+    assert prompt.ends() == 0
+
+
+@pytest.mark.parametrize(("named", "name"), [(", name='show'", "show"), ("", "cat")], ids=["named", "unnamed"])
+def test_a_script_that_is_run_again_and_a_module_that_is_loaded_again_swap(model, tmp_path, monkeypatch, named, name):
     script = tmp_path / "again_and_again.py"
     script.write_text(
-        f"import livesketch as ls\nplayer = ls.play(ls.sketch({model!r}), [ls.Recorder()], rate=300, name='show')\n"
+        f"import livesketch as ls\nplayer = ls.play(ls.sketch({model!r}), [ls.Recorder()], rate=300{named})\n"
     )
     for _ in range(4):
         runpy.run_path(str(script))
-        assert list(ls.players()) == ["show"]
+        assert list(ls.players()) == [name]
     monkeypatch.syspath_prepend(str(tmp_path))
     module = importlib.import_module("again_and_again")
     for _ in range(3):
         module = importlib.reload(module)
-        assert list(ls.players()) == ["show"]
+        assert list(ls.players()) == [name]
     assert module.player.wait(0) is False
     importlib.reload(ls)
-    assert ls.players() == {"show": module.player}
+    assert ls.players() == {name: module.player}
     module.player.stop()
     sys.modules.pop("again_and_again")
 

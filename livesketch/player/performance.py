@@ -50,8 +50,8 @@ def play(
         rate: steps per second, above 0 up to 10,000, or a function of the beat; live as ``.rate``. 60 where neither
             ``beat`` nor ``pace`` is given.
         name: the performance's name, in OSC addresses too. A player of the same name gives way: pen up first, outputs
-            that both have stay open, and muted or soloed it stays. Default: the stream's name, numbered where that is
-            taken; so name what you run again and again.
+            that both have stay open, and muted or soloed it stays. Default: the stream's name, so that a line that is
+            run again swaps; two players of one model need names.
         then: after a drawing or a piece of text, the ``next`` one, ``stop``, ``repeat`` the same, a list of streams
             that play a drawing each, or a function of the stream that gives the stream to go on with or,
             for the end, None.
@@ -87,10 +87,7 @@ def start(
     how = wish.checked(stream)
     with roster.changing:
         running = roster.players()
-        name = wish.name
-        if name is None:
-            taken = (f"{stream.name}-{i}" for i in range(2, len(running) + 3))
-            name = stream.name if stream.name not in running else next(n for n in taken if n not in running)
+        name = stream.name if wish.name is None else wish.name
         before = running.get(name)
         if engine == "process":
             if clock is not None:

@@ -61,7 +61,7 @@ class Stats:
     step_p50: float
     """What it took to make a step: half took at most so long."""
     taken_back: int
-    """Steps that were made ahead, and made anew as something was changed."""
+    """Steps that were made ahead, and made anew as something was changed or ``stream.actions`` was read."""
     dropped: int
     """What outputs dropped, as they may."""
     output_errors: int

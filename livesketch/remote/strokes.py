@@ -94,8 +94,7 @@ def feed(stream: Any, lines: list[list[tuple[float, float]]]) -> None:
     except ValueError as err:
         raise StrokesError(f"a stroke that goes to and fro without end: {err}; send a simpler one") from err
     with _locked(stream):
-        stream.taken_back()  # what was made ahead, so that the pen is where it was seen last
-        stream.feed(_rows(drawn, stream.actions[-1:], stream.stage_units))
+        stream.feed(_rows(drawn, stream.actions[-1:], stream.stage_units))  # from where the pen was seen last
 
 
 def _simplified(line: Points) -> Points:

@@ -61,6 +61,7 @@ class OneVoice(Generic[EventT]):
     backend: Any
 
     _ahead: Callable[[], None] | None
+    _lent: Any
     taken_back: Callable[[], None]
     _turn: Callable[[], None]
 
@@ -183,9 +184,16 @@ class OneVoice(Generic[EventT]):
 
     @property
     def actions(self) -> list[EventT]:
-        """The present drawing's (piece's) events so far, one that Ctrl-C kept from being handed out included."""
+        """The present drawing's (piece's) events so far, one that Ctrl-C kept from being handed out included.
+
+        While a player looks ahead in the stream, those that were played: the others are taken back and made anew.
+        """
+        if self._lent is not None:
+            return [*self._lent.actions]
         with self._lock:
-            return self._trail.having(self._due())
+            self.taken_back()
+            present = self._trail.having(self._due())
+            return present if self._ahead is None else [*present]
 
     def restart(self) -> Self:
         """Back to step 0 of the same drawing or piece: the same seed makes it again."""
