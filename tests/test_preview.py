@@ -147,7 +147,7 @@ def test_without_a_display_a_clear_error_and_no_pyglet_in_the_players_process(tm
     told, modules = done.stdout.splitlines()
     assert "Cannot connect" in told
     assert told.endswith(HINT)
-    assert modules == "[] {}"
+    assert modules == "[] <nothing plays>"
     assert done.stderr == ""
 
 
