@@ -219,6 +219,59 @@ def test_a_swap_happens_there_and_between_engines(model, tmp_path):
     assert next(kind for kind in kinds if kind in ("swap", "hush")) == "swap"
 
 
+def test_a_script_that_is_run_again_there_leaves_its_outputs_whole(model, tmp_path):
+    out = ls.trace(tmp_path / "a.jsonl")
+    play(ls.sketch(model, seed=1), out, rate=400, name="cat")
+    wait_for(lambda: ls.players()["cat"].stats().steps > 20)
+    player = play(ls.sketch(model, seed=2), [out], rate=400, name="cat", quant="now")
+    wait_for(lambda: player.stats().steps > 20)
+    player.stop()
+    rows = [row for _, row in json_lines(out.path)]
+    assert all(isinstance(row, dict) for row in rows)
+    assert [row["seed"] for row in rows if "trace" in row] == [1, 2]
+
+
+def test_what_is_soloed_there_and_stops_leaves_the_others_heard(model, tmp_path):
+    player = play(ls.sketch(model, seed=1), ls.trace(tmp_path / "a.jsonl"), rate=400, name="there")
+    here = ls.play(ls.sketch(model, seed=2), ls.Recorder(), rate=400, name="here")
+    player.solo()
+    assert here.muted
+    player.stop()
+    wait_for(lambda: not here.muted)
+
+
+@pytest.mark.parametrize("engines", [("thread", "process"), ("process", "thread"), ("process", "process")])
+def test_muted_is_a_name_whichever_engine_it_swaps_to(model, tmp_path, engines):
+    ls.play(ls.sketch(model, seed=1), ls.trace(tmp_path / "a.jsonl"), name="cat", engine=engines[0]).mute()
+    other = ls.play(ls.sketch(model, seed=2), ls.Recorder(), name="other")
+    other.solo()
+    player = ls.play(ls.sketch(model, seed=3), name="cat", engine=engines[1])
+    other.unsolo()
+    assert player.muted
+    player.unmute()
+    assert not player.muted
+
+
+def test_a_swap_to_another_engine_that_cannot_be_leaves_what_plays(model, tmp_path):
+    output, other = ls.trace(tmp_path / "a.jsonl"), ls.Recorder()
+    here = ls.play(ls.sketch(model, seed=1), output, name="cat")
+    ls.play(ls.sketch(model, seed=2), other, name="other")
+    stream = ls.sketch(model, seed=3)
+    stream.temperature = lambda beat: 0.5
+    with pytest.raises(ls.ControlError, match="cannot go to another process"):
+        play(stream, name="cat")
+    with pytest.raises(ls.ControlError, match="cannot go to another process"):
+        play(ls.sketch(model, seed=4), name="cat", then=lambda stream: stream)
+    with pytest.raises(ls.ControlError, match="in use by the player 'other'"):
+        play(ls.sketch(model, seed=4), other, name="cat")
+    assert here.playing
+    there = play(ls.sketch(model, seed=5), output, name="cat")
+    assert not here.playing
+    with pytest.raises(ls.ControlError, match="in use by the player 'other'"):
+        ls.play(stream, other, name="cat")
+    assert there.playing
+
+
 def test_a_mistake_there_is_told_here(model, tmp_path):
     player = play(ls.sketch(model, seed=1), ls.trace(tmp_path / "a.jsonl"), rate=100)
     with pytest.raises(ls.ControlError, match="one of livesketch"):

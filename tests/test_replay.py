@@ -155,6 +155,16 @@ def test_a_control_that_was_lost_makes_a_difference(model, tmp_path):
     assert "recorded" in remake(path, model).first_difference
 
 
+def test_another_kind_of_event_is_a_difference(model, tmp_path):
+    path = tmp_path / "a.jsonl"
+    recorded(model, path)
+    text = {"event": "token", "at": 0.0, "name": "cat", "voice": 0, "piece": 0, "step": 1, "text": "a", "given": False}
+    lines = path.read_text().splitlines()
+    at = next(number for number, line in enumerate(lines) if '"event":"pen"' in line)
+    path.write_text("\n".join([*lines[: at + 1], json.dumps(text), *lines[at + 1 :]]))
+    assert "recorded 'token', made again 'pen'" in remake(path, model).first_difference
+
+
 def test_texts_are_made_again_too(tmp_path):
     stream = ls.text("wuyan", seed=5)
     player = ls.play(stream, ls.trace(tmp_path / "a.jsonl"), rate=1000, clock=ls.OfflineClock(), then=lambda s: None)

@@ -312,3 +312,16 @@ def test_what_is_drawn_comes_back_row_by_row(tmp_path):
         want = ls.to_stroke3([e for e in recorder.events if getattr(e, "drawing", None) == number])
         assert rows.tobytes() == want.tobytes()
     assert not found.left_out
+
+
+def test_a_script_that_is_run_again_begins_the_file_anew_whole(tmp_path):
+    first, again = ls.trace(tmp_path / "a.jsonl"), ls.trace(tmp_path / "a.jsonl")
+    first.open("cat", 1, STAGE)
+    first.send(action(0, 0.5, 0.5))
+    first.lift()
+    again.open("cat", 1, STAGE)  # while the first plays to the end of its bar
+    first.send(action(1, 0.5, 0.5))
+    first.close()
+    again.send(action(7, 0.5, 0.5))
+    again.close()
+    assert [row["step"] for row in records(again.path)[1:]] == [7]

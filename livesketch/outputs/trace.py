@@ -9,6 +9,7 @@ event was due, ``sent`` when it went out, both in seconds of the player's clock.
 list. Readers pass over keys and events that they do not know.
 """
 
+import contextlib
 import json
 import os
 import tempfile
@@ -71,7 +72,9 @@ class TraceOutput:
         """Begins the file, or goes on with it, with a header. OutputError: it cannot be opened."""
         if self._file is None:
             try:
-                self._file = self.path.open("ab" if self._begun else "wb", buffering=0)
+                if not self._begun:
+                    self._make_way()
+                self._file = self.path.open("ab", buffering=0)
             except OSError as error:
                 raise OutputError(f"{self.path}: cannot be written ({error.strerror or error})") from error
             self._begun = True
@@ -79,6 +82,18 @@ class TraceOutput:
         more = {"seed": stage.seed, "temperature": stage.temperature, "convention": stage.convention}
         self._add(header | more)
         self._flush()
+
+    def _make_way(self) -> None:
+        """The file begins anew, as another one.
+
+        A script that is run again swaps: what plays until then still writes, through an output of its own, to the one
+        that was there.
+        """
+        if self.path.is_file():
+            with contextlib.suppress(OSError):  # where it cannot be removed it is emptied
+                self.path.resolve().unlink()
+        with self.path.open("wb"):
+            pass
 
     def send(self, event: Event | Change) -> None:
         """One line; written out where a drawing ends."""

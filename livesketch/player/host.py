@@ -14,6 +14,7 @@ from multiprocessing.connection import Client, Connection
 from typing import Any, Final
 
 from ..errors import ControlError, LivesketchError
+from ..outputs.base import Output
 from ..streams.drawing import Drawing, Piece
 from ..streams.packing import unpack
 from . import performance, roster
@@ -68,6 +69,12 @@ def _where(err: BaseException) -> str:
     return f"in {last.name}, line {last.lineno}"
 
 
+def _together(kept: list[int | None], outputs: bytes, held: tuple[Output, ...]) -> tuple[Output, ...]:
+    """Outputs: those that are held here, by their places, and where that is None the next of those that come."""
+    new = iter(unpack(outputs))
+    return tuple(next(new) if place is None else held[place] for place in kept)
+
+
 class Host:
     """What can be asked for: each method is a message."""
 
@@ -76,10 +83,16 @@ class Host:
         """By number: a name may be another player's by now."""
         self._number = os.getpid() << 32  # so that those of another such process are none of ours
 
-    def play(self, stream: bytes, outputs: bytes | None, wish: Wish) -> tuple[int, str]:
-        """``performance.start``; the player's number and name."""
-        to = None if outputs is None else unpack(outputs)
-        player = performance.start(unpack(stream), to, wish, urgent=True)  # here no prompt can be stuck
+    def play(
+        self, stream: bytes, before: int | None, kept: list[int | None], outputs: bytes, wish: Wish,
+        quiet: tuple[bool, bool],
+    ) -> tuple[int, str]:  # fmt: skip
+        """``performance.start``; the player's number and name.
+
+        ``kept``, ``outputs``: as of ``put_outputs``, of the player ``before``.
+        """
+        to = _together(kept, outputs, () if before is None else self._player(before).to)
+        player = performance.start(unpack(stream), to, wish, urgent=True, quiet=quiet)  # here no prompt can be stuck
         assert isinstance(player, Player)
         stopped = [number for number, other in self._players.items() if not other.playing]
         for number in stopped[:-KEPT]:
@@ -103,9 +116,8 @@ class Host:
 
     def put_outputs(self, player: int, kept: list[int | None], outputs: bytes) -> None:
         """Sets a player's outputs: places of those that stay, and those that come where that is None."""
-        played, new = self._player(player), iter(unpack(outputs))
-        before = played.to
-        played.to = tuple(next(new) if place is None else before[place] for place in kept)
+        played = self._player(player)
+        played.to = _together(kept, outputs, played.to)
 
     def call(self, player: int, name: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """Calls a method of one; what it gives, but for the player itself."""

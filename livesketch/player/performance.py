@@ -78,9 +78,13 @@ def play(
 
 def start(
     stream: Playable, to: Sequence[Output] | Output | None, wish: Wish, clock: Clock | None = None,
-    engine: str = "thread", *, urgent: bool = False,
+    engine: str = "thread", *, urgent: bool = False, quiet: tuple[bool, bool] = (False, False),
 ) -> AnyPlayer:  # fmt: skip
-    """``play``, where a wish says the rest. ``urgent``: its thread shall be before others (``urgency``)."""
+    """``play``, where a wish says the rest.
+
+    ``urgent``: its thread shall be before others (``urgency``). ``quiet``: of a player in another process, whose place
+    it takes.
+    """
     stage_of(stream)
     if engine not in {"thread", "process"}:
         raise ControlError(f"engine {engine!r:.40}: expected 'thread' or 'process'")
@@ -95,18 +99,20 @@ def start(
                     "clock and engine='process': expected one of them, as that process has a clock of its own"
                 )
             return _start_there(stream, to, replace(wish, name=name), how, before)
+        outputs = _outputs(to, before)
         if isinstance(before, RemotePlayer):
+            quiet = before.quiet
             before.stop()
-            to, before = to or before.to, None
+            before = None
         if getattr(stream, "lent", None) is not None:
             raise ControlError(
                 f"{stream!r:.60} plays in another process; stop that player first, or make another stream"
             )
-        outputs = before.to if to is None and before is not None else roster.free(to or (), before)
         player = Player(stream, outputs, how, name, clock or LiveClock(), _tempo_of(clock), urgent=urgent)
         if wish.pattern is not None:
             player.rate = wish.pattern
         assert before is None or isinstance(before, Player)
+        player.quiet = quiet
         if before is not None:
             player.follow_on(before)
         roster.add(player.start(before, wish.quant))
@@ -127,11 +133,11 @@ def _start_there(
     stream: Playable, to: Sequence[Output] | Output | None, wish: Wish, how: How, before: AnyPlayer | None
 ) -> RemotePlayer:
     """``start`` in the other process, under the lock."""
-    if isinstance(before, Player):
-        before.stop()
-        to = to or before.to
-    kept = to is None and before is not None
-    outputs = before.to if kept and before is not None else roster.free(to or (), before)
-    player = play_there(stream, outputs, wish, how, keep=kept)
+    player = play_there(stream, _outputs(to, before), wish, how, before)
     roster.add(player, before if isinstance(before, RemotePlayer) else None)
     return player
+
+
+def _outputs(to: Sequence[Output] | Output | None, before: AnyPlayer | None) -> tuple[Output, ...]:
+    """Those that are given, or else those of the player whose place is taken."""
+    return before.to if to is None and before is not None else roster.free(to or (), before)

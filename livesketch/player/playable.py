@@ -110,6 +110,8 @@ class AnyPlayer(Protocol):
     def unmute(self) -> Any: ...  # noqa: D102
     def solo(self) -> Any: ...  # noqa: D102
     def unsolo(self) -> Any: ...  # noqa: D102
+    @property
+    def quiet(self) -> tuple[bool, bool]: ...  # noqa: D102
     def holding(self) -> tuple[Output, ...]: ...  # noqa: D102
     def silence(self, *, on: bool) -> None: ...  # noqa: D102
     def stats(self) -> Stats: ...  # noqa: D102

@@ -140,6 +140,15 @@ class Player(Playing):
         roster.solo(self, on=False)
         return self
 
+    @property
+    def quiet(self) -> tuple[bool, bool]:
+        """Whether it is muted itself, and whether anything silences it: for what takes its place."""
+        return self._loop.muted, self._loop.silent
+
+    @quiet.setter
+    def quiet(self, switches: tuple[bool, bool]) -> None:
+        self._loop.muted, self._loop.silenced = switches
+
     def silence(self, *, on: bool) -> None:
         """What another player's ``solo`` does to it."""
         self.tell("silenced", on=on)

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..data.json_lines import json_lines
 from ..errors import DataError
+from ..events import PenAction
 from ..models.catalogue import open_any
 from ..models.text_model import TextCheckpoint
 from ..streams.sketch import SketchStream, sketch
@@ -117,6 +118,9 @@ def _feed(stream: Any, given: list[dict[str, Any]]) -> None:
 
 
 def _difference(record: dict[str, Any], event: Any) -> str:
+    made = "pen" if isinstance(event, PenAction) else "token"
+    if record["event"] != made:
+        return f"event: recorded {record['event']!r}, made again {made!r}"
     names = ("drawing", "step", "dx", "dy", "ink", "last") if record["event"] == "pen" else ("piece", "step", "text")
     for name in names:
         if record[name] != getattr(event, name):

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Sequence
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from ..errors import ControlError
 from ..outputs.base import Output
@@ -11,7 +11,7 @@ from .clock import LiveClock
 from .course import How, Then
 from .engine import engine
 from .place import Place
-from .playable import Playable, Stats
+from .playable import AnyPlayer, Playable, Stats
 from .roster import roster
 from .wish import Wish
 
@@ -51,7 +51,9 @@ class RemotePlayer:
 
     def __init__(self, number: int, name: str, stream: Playable, outputs: Sequence[Output], how: How) -> None:
         self.name = name
-        self._number, self._how = number, how
+        self.number: Final = number
+        """Its number there."""
+        self._how = how
         self._outputs = tuple(outputs)
         self._lent: Any = stream
         self.stream: Any = RemoteStream(number, stream.name)
@@ -69,10 +71,10 @@ class RemotePlayer:
         self.stop()
 
     def _get(self, name: str) -> Any:
-        return engine.ask("get", self._number, name)
+        return engine.ask("get", self.number, name)
 
     def _call(self, name: str, *arguments: Any) -> Any:
-        return engine.ask("call", self._number, name, arguments, {})
+        return engine.ask("call", self.number, name, arguments, {})
 
     @property
     def to(self) -> tuple[Output, ...]:
@@ -82,9 +84,7 @@ class RemotePlayer:
     @to.setter
     def to(self, outputs: Sequence[Output] | Output) -> None:
         wanted = roster.free(outputs, self)
-        kept = [self._outputs.index(output) if output in self._outputs else None for output in wanted]
-        new = tuple(output for output, place in zip(wanted, kept, strict=True) if place is None)
-        engine.ask("put_outputs", self._number, kept, pack(new))
+        engine.ask("put_outputs", self.number, *_sorted(wanted, self._outputs))
         self._outputs = wanted
 
     def holding(self) -> tuple[Output, ...]:
@@ -98,7 +98,7 @@ class RemotePlayer:
 
     @rate.setter
     def rate(self, value: Any) -> None:
-        engine.ask("put", self._number, "rate", value)
+        engine.ask("put", self.number, "rate", value)
 
     @property
     def pace(self) -> Any:
@@ -107,7 +107,7 @@ class RemotePlayer:
 
     @pace.setter
     def pace(self, value: Any) -> None:
-        engine.ask("put", self._number, "pace", value)
+        engine.ask("put", self.number, "pace", value)
 
     @property
     def then(self) -> Then:
@@ -133,7 +133,7 @@ class RemotePlayer:
     def playing(self) -> bool:
         """``Player.playing``."""
         try:
-            return engine.alive and bool(engine.ask("plays", self._number))
+            return engine.alive and bool(engine.ask("plays", self.number))
         except ControlError:  # it has just gone, or does not answer
             return engine.alive
 
@@ -146,6 +146,12 @@ class RemotePlayer:
     def muted(self) -> bool:
         """``Player.muted``."""
         return bool(self._get("muted"))
+
+    @property
+    def quiet(self) -> tuple[bool, bool]:
+        """``Player.quiet``."""
+        found: tuple[bool, bool] = self._get("quiet")
+        return found
 
     @property
     def error(self) -> BaseException | None:
@@ -185,7 +191,7 @@ class RemotePlayer:
 
     def silence(self, *, on: bool) -> None:
         """``Player.silence``."""
-        engine.ask("call", self._number, "silence", (), {"on": on})
+        engine.ask("call", self.number, "silence", (), {"on": on})
 
     def stats(self) -> Stats:
         """``Player.stats``."""
@@ -217,12 +223,12 @@ class RemotePlayer:
     def ask_to_stop(self, *, panic: bool = False) -> None:
         """``Player.ask_to_stop``."""
         if engine.alive:
-            engine.ask("call", self._number, "ask_to_stop", (), {"panic": panic})
+            engine.ask("call", self.number, "ask_to_stop", (), {"panic": panic})
 
     def stop(self, *, within: float | None = None) -> None:
         """``Player.stop``; the stream that was given is then where it was heard last, and can be used again."""
         if self.playing:
-            engine.ask("call", self._number, "stop", (), {"within": within})
+            engine.ask("call", self.number, "stop", (), {"within": within})
         self.settle()
 
     def settle(self) -> None:
@@ -235,16 +241,37 @@ class RemotePlayer:
     def _standing(self) -> Any:
         """Where the stream is there; None where nobody can say any more."""
         try:
-            return engine.ask("place", self._number) if engine.alive else None
+            return engine.ask("place", self.number) if engine.alive else None
         except ControlError:  # it has just gone
             return None
 
 
-def play_there(stream: Playable, outputs: Sequence[Output], wish: Wish, how: How, *, keep: bool) -> RemotePlayer:
-    """``performance.start`` in the other process; ``keep``: these outputs play there already."""
-    number, name = engine.ask("play", pack(stream), None if keep else pack(tuple(outputs)), wish)
+def play_there(
+    stream: Playable, outputs: Sequence[Output], wish: Wish, how: How, before: AnyPlayer | None
+) -> RemotePlayer:
+    """``performance.start`` in the other process; what ``before`` has there of these outputs is kept.
+
+    Where ``before`` plays here, it is stopped as soon as nothing is in the way of what takes its place.
+    """
+    quiet = False, False
+    if before is not None and not isinstance(before, RemotePlayer):
+        _sorted(outputs, before.holding())  # before anything is stopped for it
+        pack(stream)
+        pack(wish)
+        engine.ask("playing")  # so that it has started
+        quiet = before.quiet
+        before.stop()
+    there, held = (before.number, before.to) if isinstance(before, RemotePlayer) else (None, ())
+    number, name = engine.ask("play", pack(stream), there, *_sorted(outputs, held), wish, quiet)
     player = RemotePlayer(number, name, stream, outputs, how)
     lend = getattr(stream, "lend", None)
     if lend is not None:
         lend(player.stream)
     return player
+
+
+def _sorted(wanted: Sequence[Output], held: Sequence[Output]) -> tuple[list[int | None], bytes]:
+    """The place of each output among those that are held there, None: it is new; and the new ones, packed."""
+    places = {id(output): place for place, output in enumerate(held)}
+    kept = [places.get(id(output)) for output in wanted]
+    return kept, pack(tuple(output for output, place in zip(wanted, kept, strict=True) if place is None))

@@ -4,7 +4,7 @@ import atexit
 import os
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import ControlError
 from ..outputs.base import Output
@@ -18,6 +18,9 @@ from .table import Players
 if TYPE_CHECKING:
     from .remote_player import RemotePlayer
 
+WATCH: Final = 0.1
+"""Seconds between two looks at those that are soloed."""
+
 
 class Roster:
     """The players by name, which of them are soloed, and what goes for all of them."""
@@ -30,6 +33,8 @@ class Roster:
         """Names, so that a swap keeps it."""
         self._leaving: list[RemotePlayer] = []
         """Those whose place another has taken; their streams come back when they have stopped."""
+        self._watcher: threading.Thread | None = None
+        """Looks whether the soloed ones still play: those of the playing process tell nobody here when they stop."""
 
     def players(self) -> dict[str, AnyPlayer]:
         """Those that play now, by name."""
@@ -53,11 +58,27 @@ class Roster:
         with self.changing:
             (self._soloed.add if on else self._soloed.discard)(player.name)
             self._heed_solos()
+            if self._soloed and self._watcher is None:
+                self._watcher = threading.Thread(target=self._watch, name="livesketch-solo", daemon=True)
+                self._watcher.start()
+
+    def _watch(self) -> None:
+        """As long as somebody is soloed."""
+        never = threading.Event()
+        while True:
+            never.wait(WATCH)
+            with self.changing:
+                soloed = [self._players.get(name) for name in self._soloed]
+                if not all(player is not None and player.playing for player in soloed):
+                    self._heed_solos()
+                if not self._soloed:
+                    self._watcher = None
+                    return
 
     def heed_end(self) -> None:
         """A player has stopped; its own thread says so.
 
-        Nothing waits: who holds the lock looks at the players anyway.
+        Nothing waits: where another holds the lock, ``_watch`` comes to it.
         """
         if self._soloed and self.changing.acquire(blocking=False):
             try:
@@ -107,6 +128,7 @@ class Roster:
         self._players.clear()
         self._soloed.clear()
         self._leaving.clear()
+        self._watcher = None
 
 
 def checked_outputs(to: Sequence[Output] | Output) -> tuple[Output, ...]:
@@ -115,7 +137,8 @@ def checked_outputs(to: Sequence[Output] | Output) -> tuple[Output, ...]:
     Raises:
         ControlError: there is none, or one is no output.
     """
-    outputs = tuple(to) if isinstance(to, Sequence) else (to,)
+    given: Any = to  # whatever a performer typed, such as an address alone
+    outputs = tuple(given) if isinstance(given, Sequence) and not isinstance(given, str) else (given,)
     outputs = tuple({id(output): output for output in outputs}.values())
     for output in outputs:
         if isinstance(output, type) or not isinstance(output, Output):
