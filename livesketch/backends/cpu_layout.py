@@ -46,7 +46,7 @@ def laid_out(checkpoint: Checkpoint, size: int) -> Laid:
     units = padded(checkpoint.hidden)
     head_b = checkpoint.tensors["head.b"].dense()[None].astype(np.float32)
     head = common.pack(head_w, units), np.full(units, scale, np.float32), common.pack(head_b, 1)[:, 0].copy()
-    own = np.array(checkpoint.start_token, np.float32), np.zeros(common.WIDTH, np.float32)
+    own = np.array(checkpoint.start_token, np.float32), np.zeros((common.TILE, common.WIDTH), np.float32)
     return Laid(
         importlib.import_module(f".kernels.{checkpoint.cell}", __package__).step,
         (*weights, *head, *own),
@@ -133,7 +133,7 @@ def _hyper(checkpoint: Checkpoint) -> tuple[tuple[Any, ...], _Shapes]:
     weights = (
         small, small_scales, small_norms, small_units, z_w, z_b, np.array(scales[4:7], np.float32), w_z,
         np.array(scales[7:], np.float32), common.pack(own_x, INPUT), common.pack(own_h, main), own_scales, shift_b,
-        norms, units, np.zeros((5, common.WIDTH), np.float32),
+        norms, units, np.zeros((5, common.TILE, common.WIDTH), np.float32),
     )  # fmt: skip
     return weights, ((len(small_scales),), (len(own_scales),), (3, z_b.shape[1]), (4 * max(main, behind),))
 

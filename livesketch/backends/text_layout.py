@@ -102,7 +102,7 @@ def _lstm(checkpoint: TextCheckpoint, size: int) -> TextLaid:
     laid_bias = common.by_panel(bias, units).astype(np.float32)
     shared = (
         panels.rows(), plan, scales, laid_bias, panels.head_b, panels.embedding,
-        np.float32(panels.scales["embed.w"]), units, np.zeros(common.WIDTH, np.float32),
+        np.float32(panels.scales["embed.w"]), units, np.zeros((common.TILE, common.WIDTH), np.float32),
     )  # fmt: skip
     shapes = (widest,), laid_bias.shape[1:], (layers, padded(units)), (layers, padded(units))
     return TextLaid(

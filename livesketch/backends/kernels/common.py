@@ -15,6 +15,8 @@ from numba import njit
 from numba.core.caching import FunctionCache
 from numpy.typing import NDArray
 
+from .tiles import LANES, MANY, tile
+
 _LOG: Final = logging.getLogger("livesketch")
 
 UNITS = 32
@@ -66,12 +68,12 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 
     def decorate(function: Callable[..., Any]) -> Any:
         try:
-            kernel = njit(cache=True, **options)(function)
+            kernel = njit(cache=True, error_model="numpy", **options)(function)
             cache = _Cache(function)  # type: ignore[no-untyped-call, unused-ignore]
             kernel._cache = cache  # noqa: SLF001 - what cache=True sets; numba gives no other way to its key
         except RuntimeError as err:
             _LOG.warning("%s; set NUMBA_CACHE_DIR to a folder that can be written to start faster", err)
-            return njit(**options)(function)
+            return njit(error_model="numpy", **options)(function)
         return kernel
 
     return decorate
@@ -87,18 +89,32 @@ def tanh(x: Any) -> Any:
     return x * p / q
 
 
-@compiled(fastmath=FMA)
-def panel(weights: Any, inputs: Any, sums: Any) -> None:
-    """sums[j] += weights[k, j] * inputs[k], k ascending; weights (K, 128), K a multiple of 4."""
-    for k in range(0, weights.shape[0], ROWS):
-        a0, a1, a2, a3 = inputs[k], inputs[k + 1], inputs[k + 2], inputs[k + 3]
-        for j in range(WIDTH):
-            s = sums[j]
-            s = _f(weights[k, j]) * a0 + s
-            s = _f(weights[k + 1, j]) * a1 + s
-            s = _f(weights[k + 2, j]) * a2 + s
-            s = _f(weights[k + 3, j]) * a3 + s
-            sums[j] = s
+TILE = 6
+"""Voices whose sums fit the registers together."""
+_SIX = 4 if MANY else 2
+_TWO, _ONE_VOICE = 2 * _SIX, 2 * _SIX
+_tile6, _tile2, _tile1 = tile(6, _SIX), tile(2, _TWO), tile(1, _ONE_VOICE)
+_SIX_COLUMNS, _TWO_COLUMNS, _ONE_COLUMNS = _SIX * LANES, _TWO * LANES, _ONE_VOICE * LANES
+
+
+@compiled()
+def products(weights: Any, inputs: Any, first: Any, at: Any, out: Any, row: Any, column: Any, count: Any) -> None:
+    """out[row + i, column + j] += weights[k, j] * inputs[first + i, at + k], k ascending, for ``count`` voices i.
+
+    weights (K, 128), K a multiple of 4; inputs (N, at + K or more); out (row + count or more, column + 128 or more).
+    """
+    done = 0
+    while count - done >= TILE:
+        for j in range(0, WIDTH, _SIX_COLUMNS):
+            _tile6(weights, j, inputs, first + done, at, out, row + done, column + j)
+        done += TILE
+    while count - done >= 2:
+        for j in range(0, WIDTH, _TWO_COLUMNS):
+            _tile2(weights, j, inputs, first + done, at, out, row + done, column + j)
+        done += 2
+    if count - done:
+        for j in range(0, WIDTH, _ONE_COLUMNS):
+            _tile1(weights, j, inputs, first + done, at, out, row + done, column + j)
 
 
 @compiled()
@@ -126,14 +142,13 @@ def begin(voice: Any, hidden: Any, cell: Any, given: Any, start_hidden: Any, sta
 
 
 @compiled()
-def head_of(weights: Any, bias: Any, inputs: Any, sums: Any, head: Any) -> None:
+def head_of(weights: Any, bias: Any, inputs: Any, head: Any) -> None:
     """The head for every voice: weights (Q, K, 128), bias (Q, 128), inputs (N, K or more), head (N, 128 Q)."""
-    rows = weights.shape[1]
+    count = head.shape[0]
     for q in range(weights.shape[0]):
-        for n in range(head.shape[0]):
-            copy(bias[q], sums)
-            panel(weights[q], inputs[n, :rows], sums)
-            copy(sums, head[n, q * WIDTH : (q + 1) * WIDTH])
+        for n in range(count):
+            copy(bias[q], head[n, q * WIDTH : (q + 1) * WIDTH])
+        products(weights[q], inputs, 0, 0, head, 0, q * WIDTH, count)
 
 
 def pack(matrix: NDArray[Any], rows: int) -> NDArray[Any]:

@@ -1,0 +1,129 @@
+"""Products of several voices' inputs with a panel of weights, the sums in the processor's registers.
+
+numba keeps an array of sums in memory, so that each weight costs a load and a store of a sum. Here the loop over k is
+written in LLVM's own language: a tile of voices times columns stays in registers, and a weight that is read serves all
+of its voices. Each sum runs over k in ascending order from where it starts, whatever the tile, so a voice's numbers are
+the same alone and among others, bit for bit.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from llvmlite import binding, ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+_FEATURES: Final = dict(binding.get_host_cpu_features())  # type: ignore[no-untyped-call, unused-ignore]
+LANES: Final = 16 if _FEATURES.get("avx512f") else 8 if _FEATURES.get("avx") else 4
+"""Numbers of 32 bits in a register of this processor."""
+MANY: Final = bool(_FEATURES.get("avx512f") or _FEATURES.get("neon"))
+"""Whether it has 32 registers for them; else 16."""
+TURN: Final = 2
+"""Rows of a panel in one turn of the loop; K is a multiple of it."""
+
+_I64, _F32 = ir.IntType(64), ir.FloatType()
+_VECTOR: Final = ir.VectorType(_F32, LANES)
+_FUSED: Final = ("contract",)
+"""a * b + c may become one operation, as in the other kernels; nothing may be reordered."""
+
+
+def tile(voices: int, vectors: int) -> Callable[..., None]:
+    """An intrinsic ``run(weights, first, inputs, voice, at, out, row, column)``.
+
+    out[row + i, column + j] += weights[k, first + j] * inputs[voice + i, at + k], k ascending, for ``voices`` i and
+    ``vectors`` * LANES columns j. weights (K, 128) int16 or float32; inputs and out float32; all with a contiguous
+    last axis. Bounds are not checked.
+    """
+
+    @intrinsic  # type: ignore[misc, unused-ignore]
+    def run(_: Any, weights: Any, first: Any, inputs: Any, voice: Any, at: Any, out: Any, row: Any, column: Any) -> Any:
+        signature = types.void(weights, first, inputs, voice, at, out, row, column)
+
+        def generate(context: Any, builder: Any, kinds: Any, values: Any) -> Any:
+            arrays = [context.make_array(kinds.args[k])(context, builder, values[k]) for k in (0, 2, 5)]
+            offsets = [context.cast(builder, values[k], kinds.args[k], types.int64) for k in (1, 3, 4, 6, 7)]
+            integer = kinds.args[0].dtype == types.int16
+            _Tile(builder, arrays, offsets, integer=integer).emit(voices, vectors)
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    made: Callable[..., None] = run
+    return made
+
+
+class _Tile:
+    """Writes the loop over k of one tile."""
+
+    def __init__(self, builder: Any, arrays: list[Any], offsets: list[Any], *, integer: bool) -> None:
+        self._builder = builder
+        self._weights, self._inputs, self._out = arrays
+        self._first, self._voice, self._at, self._row, self._column = offsets
+        self._kind, self._size = (ir.IntType(16), 2) if integer else (_F32, 4)
+
+    def emit(self, voices: int, vectors: int) -> None:
+        """Sums from memory to registers, the loop, and back."""
+        builder = self._builder
+        rows = cgutils.unpack_tuple(builder, self._weights.shape)[0]
+        places = [self._sum(i, j) for i in range(voices) for j in range(vectors)]
+        start = [builder.load(place, align=4) for place in places]
+        before, loop, after = builder.block, builder.append_basic_block("k"), builder.append_basic_block("sums")
+        builder.cbranch(builder.icmp_signed(">", rows, _number(0)), loop, after)
+        builder.position_at_end(loop)
+        k, held = builder.phi(_I64), [builder.phi(_VECTOR) for _ in start]
+        now = list(held)
+        for turn in range(TURN):
+            now = self._turn(builder.add(k, _number(turn)), now, voices, vectors)
+        following = builder.add(k, _number(TURN))
+        for phi, begun, value in zip([k, *held], [_number(0), *start], [following, *now], strict=True):
+            phi.add_incoming(begun, before)
+            phi.add_incoming(value, loop)
+        builder.cbranch(builder.icmp_signed("<", following, rows), loop, after)
+        builder.position_at_end(after)
+        ends = [builder.phi(_VECTOR) for _ in start]
+        for end, begun, value in zip(ends, start, now, strict=True):
+            end.add_incoming(begun, before)
+            end.add_incoming(value, loop)
+        for place, end in zip(places, ends, strict=True):
+            builder.store(end, place, align=4)
+
+    def _turn(self, k: Any, sums: list[Any], voices: int, vectors: int) -> list[Any]:
+        """One row of weights times each voice's input, added to the sums."""
+        builder, lanes = self._builder, ir.VectorType(self._kind, LANES)
+        weights = []
+        for j in range(vectors):
+            column = builder.add(self._first, _number(j * LANES))
+            read = builder.load(self._place(self._weights, k, column, self._size, lanes), align=self._size)
+            weights.append(read if self._kind is _F32 else builder.sitofp(read, _VECTOR))
+        out = []
+        for i in range(voices):
+            voice = builder.add(self._voice, _number(i))
+            one = builder.load(self._place(self._inputs, voice, builder.add(self._at, k), 4, _F32), align=4)
+            same = _splat(builder, one)
+            for weight, value in zip(weights, sums[i * vectors : (i + 1) * vectors], strict=True):
+                out.append(builder.fadd(builder.fmul(weight, same, flags=_FUSED), value, flags=_FUSED))
+        return out
+
+    def _sum(self, i: int, j: int) -> Any:
+        builder = self._builder
+        row, column = builder.add(self._row, _number(i)), builder.add(self._column, _number(j * LANES))
+        return self._place(self._out, row, column, 4, _VECTOR)
+
+    def _place(self, array: Any, row: Any, column: Any, size: int, what: Any) -> Any:
+        """A pointer to ``what`` at a row and column of an array."""
+        builder = self._builder
+        stride = cgutils.unpack_tuple(builder, array.strides)[0]
+        offset = builder.add(builder.mul(row, stride), builder.mul(column, _number(size)))
+        return builder.inttoptr(builder.add(builder.ptrtoint(array.data, _I64), offset), what.as_pointer())
+
+
+def _number(value: int) -> Any:
+    return ir.Constant(_I64, value)
+
+
+def _splat(builder: Any, one: Any) -> Any:
+    """A vector of one number."""
+    empty = ir.Constant(_VECTOR, ir.Undefined)
+    single = builder.insert_element(empty, one, ir.Constant(ir.IntType(32), 0))
+    return builder.shuffle_vector(single, empty, ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES))
