@@ -17,6 +17,7 @@ from ..models.checkpoint import Checkpoint, Tensor
 from .cell_math import Norms, norms_of
 from .kernels import common
 from .kernels.common import INPUT
+from .kernels.tiles import factor
 
 Array: TypeAlias = NDArray[Any]
 
@@ -43,6 +44,7 @@ def laid_out(checkpoint: Checkpoint, size: int) -> Laid:
     """The weights of a checkpoint, whose cell is one of ``models.cells.CELLS``, and scratch memory for its voices."""
     weights, scratch = _BUILDERS[checkpoint.cell](checkpoint)
     (head_w,), (scale,) = raw([checkpoint.tensors["head.w"]])
+    scale *= factor(head_w)
     units = padded(checkpoint.hidden)
     head_b = checkpoint.tensors["head.b"].dense()[None].astype(np.float32)
     head = common.pack(head_w, units), np.full(units, scale, np.float32), common.pack(head_b, 1)[:, 0].copy()
@@ -73,7 +75,7 @@ def _gates(checkpoint: Checkpoint) -> tuple[Array, Array]:
     gates = common.by_panel(np.concatenate([w_x[:5], w_h]), checkpoint.hidden)
     scales = np.full(rows, scale_h, np.float32)
     scales[:5] = scale_x
-    return common.pack(gates, rows), scales
+    return common.pack(gates, rows), scales * np.float32(factor(gates))
 
 
 def whole_turns(rows: int) -> int:
@@ -115,6 +117,7 @@ def _hyper(checkpoint: Checkpoint) -> tuple[tuple[Any, ...], _Shapes]:
     small, small_scales = _small(small_x, small_h, scales[2:4], units)
     own_scales = np.full(INPUT + main, scales[1], np.float32)
     own_scales[:5] = scales[0]
+    own_scales *= np.float32(factor(w_h))
     turns = whole_turns(size)  # of the embedding
     z_w = np.stack([common.pack(_gates_padded(z, size, turns), behind) for z in arrays[4:7]])
     z_b = np.zeros((3, z_w.shape[1] * common.WIDTH), np.float32)
@@ -124,14 +127,14 @@ def _hyper(checkpoint: Checkpoint) -> tuple[tuple[Any, ...], _Shapes]:
     w_z = np.zeros((main // common.UNITS, 3, turns, common.WIDTH), arrays[7].dtype)
     for part in range(3):
         columns = np.moveaxis(arrays[7 + part], 0, 1).reshape(size, 4 * units)
-        w_z[:, part] = common.pack(common.by_panel(columns, units), turns)
+        w_z[:, part] = common.parted(common.by_panel(columns, units), turns)
     own_x, own_h = (common.by_panel(matrix, units) for matrix in (w_x[:5], w_h))
     shift_b = common.by_panel(tensors["decoder.b"].dense(), units).astype(np.float32)
     norms, small_norms = (
         _norms(norms_of(tensors, prefix, checkpoint.forget_bias)) for prefix in ("decoder", "decoder.hyper")
     )
     weights = (
-        small, small_scales, small_norms, small_units, z_w, z_b, np.array(scales[4:7], np.float32), w_z,
+        small, small_scales, small_norms, small_units, z_w, z_b, np.array(scales[4:7], np.float32) * np.float32(factor(z_w)), w_z,
         np.array(scales[7:], np.float32), common.pack(own_x, INPUT), common.pack(own_h, main), own_scales, shift_b,
         norms, units, np.zeros((5, common.TILE, common.WIDTH), np.float32),
     )  # fmt: skip
@@ -146,6 +149,7 @@ def _small(w_x: Array, w_h: Array, scales: list[float], units: int) -> tuple[Arr
     gates[:5], gates[5 : 5 + units], gates[5 + main :] = w_x[:5], w_x[len(w_x) - units :], w_h
     of_rows = np.full(rows, scales[1], np.float32)
     of_rows[: 5 + main] = scales[0]
+    of_rows *= np.float32(factor(gates))
     return common.pack(common.by_panel(gates, small_units), rows), of_rows
 
 

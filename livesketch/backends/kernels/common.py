@@ -15,7 +15,7 @@ from numba import njit
 from numba.core.caching import FunctionCache
 from numpy.typing import NDArray
 
-from .tiles import LANES, MANY, tile
+from .tiles import LANES, MANY, interleaved, tile
 
 _LOG: Final = logging.getLogger("livesketch")
 
@@ -152,6 +152,11 @@ def head_of(weights: Any, bias: Any, inputs: Any, head: Any) -> None:
 
 
 def pack(matrix: NDArray[Any], rows: int) -> NDArray[Any]:
+    """As ``parted``, the way ``products`` reads it."""
+    return interleaved(parted(matrix, rows))
+
+
+def parted(matrix: NDArray[Any], rows: int) -> NDArray[Any]:
     """Panels (columns / 128, rows, 128) of a matrix (k, columns), with zero rows up to ``rows``, C-contiguous."""
     k, columns = matrix.shape
     out = np.zeros((rows, math.ceil(columns / WIDTH) * WIDTH), matrix.dtype)

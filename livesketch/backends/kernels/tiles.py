@@ -2,17 +2,25 @@
 
 numba keeps an array of sums in memory, so that each weight costs a load and a store of a sum. Here the loop over k is
 written in LLVM's own language: a tile of voices times columns stays in registers, and a weight that is read serves all
-of its voices. Each sum runs over k in ascending order from where it starts, whatever the tile, so a voice's numbers are
+of its voices.
+
+Weights of int16 are kept with two rows as one of 32-bit words, the first in the low halves (``interleaved``): a shift, or
+a mask, puts either into the upper half, which is the weight times 65,536, and converting that is all that is left. Whoever
+makes the inputs multiplies them by ``factor`` for that, a power of two, which changes no digit.
+
+Each sum runs over k in ascending order from where it starts, whatever the tile, so a voice's numbers are
 the same alone and among others, bit for bit.
 """
 
 from collections.abc import Callable
 from typing import Any, Final
 
+import numpy as np
 from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+from numpy.typing import NDArray
 
 _FEATURES: Final = dict(binding.get_host_cpu_features())  # type: ignore[no-untyped-call, unused-ignore]
 LANES: Final = 16 if _FEATURES.get("avx512f") else 8 if _FEATURES.get("avx") else 4
@@ -24,15 +32,30 @@ TURN: Final = 2
 
 _I64, _F32 = ir.IntType(64), ir.FloatType()
 _VECTOR: Final = ir.VectorType(_F32, LANES)
+_WORDS: Final = ir.VectorType(ir.IntType(32), LANES)
 _FUSED: Final = ("contract",)
 """a * b + c may become one operation, as in the other kernels; nothing may be reordered."""
+
+
+def factor(weights: NDArray[Any]) -> float:
+    """What the inputs of a product with these are multiplied by: int16 comes as the upper half of a word."""
+    return 2.0**-16 if weights.dtype == np.int16 else 1.0
+
+
+def interleaved(weights: NDArray[Any]) -> NDArray[Any]:
+    """Rows (..., K, columns) as ``tile`` reads them, in the same shape: of int16 two by two, others as they are."""
+    if weights.dtype != np.int16:
+        return weights
+    *outer, rows, columns = weights.shape
+    pairs = weights.reshape(*outer, rows // TURN, TURN, columns)
+    return np.ascontiguousarray(np.moveaxis(pairs, -2, -1)).reshape(weights.shape)
 
 
 def tile(voices: int, vectors: int) -> Callable[..., None]:
     """An intrinsic ``run(weights, first, inputs, voice, at, out, row, column)``.
 
     out[row + i, column + j] += weights[k, first + j] * inputs[voice + i, at + k], k ascending, for ``voices`` i and
-    ``vectors`` * LANES columns j. weights (K, 128) int16 or float32; inputs and out float32; all with a contiguous
+    ``vectors`` * LANES columns j. weights (K, 128) float32, or int16 and ``interleaved``; inputs and out float32; all with a contiguous
     last axis. Bounds are not checked.
     """
 
@@ -60,7 +83,7 @@ class _Tile:
         self._builder = builder
         self._weights, self._inputs, self._out = arrays
         self._first, self._voice, self._at, self._row, self._column = offsets
-        self._kind, self._size = (ir.IntType(16), 2) if integer else (_F32, 4)
+        self._integer = integer
 
     def emit(self, voices: int, vectors: int) -> None:
         """Sums from memory to registers, the loop, and back."""
@@ -73,8 +96,8 @@ class _Tile:
         builder.position_at_end(loop)
         k, held = builder.phi(_I64), [builder.phi(_VECTOR) for _ in start]
         now = list(held)
-        for turn in range(TURN):
-            now = self._turn(builder.add(k, _number(turn)), now, voices, vectors)
+        for turn, weights in enumerate(self._weights_of(k, vectors)):
+            now = self._added(builder.add(k, _number(turn)), weights, now, voices)
         following = builder.add(k, _number(TURN))
         for phi, begun, value in zip([k, *held], [_number(0), *start], [following, *now], strict=True):
             phi.add_incoming(begun, before)
@@ -88,15 +111,27 @@ class _Tile:
         for place, end in zip(places, ends, strict=True):
             builder.store(end, place, align=4)
 
-    def _turn(self, k: Any, sums: list[Any], voices: int, vectors: int) -> list[Any]:
+    def _weights_of(self, k: Any, vectors: int) -> list[list[Any]]:
+        """Two rows of weights, from an even one on."""
+        builder = self._builder
+        if not self._integer:
+            return [
+                [self._read(builder.add(k, _number(turn)), j, _VECTOR) for j in range(vectors)]
+                for turn in range(TURN)
+            ]
+        # A pair of rows is 128 words: in a row of 128 halves the word of column j is at 2 j.
+        both = [self._read(k, j, _WORDS) for j in range(vectors)]
+        half, upper = _words(16), _words(0xFFFF0000)
+        low = [builder.sitofp(builder.shl(words, half), _VECTOR) for words in both]
+        return [low, [builder.sitofp(builder.and_(words, upper), _VECTOR) for words in both]]
+
+    def _read(self, k: Any, j: int, what: Any) -> Any:
+        column = self._builder.add(self._first, _number(j * LANES))
+        return self._builder.load(self._place(self._weights, k, column, 4, what), align=4)
+
+    def _added(self, k: Any, weights: list[Any], sums: list[Any], voices: int) -> list[Any]:
         """One row of weights times each voice's input, added to the sums."""
-        builder, lanes = self._builder, ir.VectorType(self._kind, LANES)
-        weights = []
-        for j in range(vectors):
-            column = builder.add(self._first, _number(j * LANES))
-            read = builder.load(self._place(self._weights, k, column, self._size, lanes), align=self._size)
-            weights.append(read if self._kind is _F32 else builder.sitofp(read, _VECTOR))
-        out = []
+        builder, vectors, out = self._builder, len(weights), []
         for i in range(voices):
             voice = builder.add(self._voice, _number(i))
             one = builder.load(self._place(self._inputs, voice, builder.add(self._at, k), 4, _F32), align=4)
@@ -120,6 +155,10 @@ class _Tile:
 
 def _number(value: int) -> Any:
     return ir.Constant(_I64, value)
+
+
+def _words(value: int) -> Any:
+    return ir.Constant(_WORDS, [ir.Constant(ir.IntType(32), value)] * LANES)
 
 
 def _splat(builder: Any, one: Any) -> Any:
