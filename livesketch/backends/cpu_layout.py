@@ -31,6 +31,8 @@ class Laid:
     weights: tuple[Any, ...]
     scratch: tuple[Array, ...]
     """(N, ...) each."""
+    own: tuple[int, ...]
+    """Which of the weights are scratch that voices use one after another: threads have their own."""
     types: tuple[str, ...]
     """What the kernel is compiled for: the cell, and the number types of its weights and of the head's."""
 
@@ -53,6 +55,7 @@ def laid_out(checkpoint: Checkpoint, size: int) -> Laid:
         importlib.import_module(f".kernels.{checkpoint.cell}", __package__).step,
         (*weights, *head, *own),
         tuple(np.zeros((size, *shape), np.float32) for shape in scratch),
+        (len(weights) + len(head) + 1, *([len(weights) - 1] if checkpoint.cell == "hyper" else [])),
         (checkpoint.cell, str(weights[0].dtype), str(head[0].dtype)),
     )
 
@@ -133,8 +136,9 @@ def _hyper(checkpoint: Checkpoint) -> tuple[tuple[Any, ...], _Shapes]:
     norms, small_norms = (
         _norms(norms_of(tensors, prefix, checkpoint.forget_bias)) for prefix in ("decoder", "decoder.hyper")
     )
+    z_scales = np.array(scales[4:7], np.float32) * np.float32(factor(z_w))
     weights = (
-        small, small_scales, small_norms, small_units, z_w, z_b, np.array(scales[4:7], np.float32) * np.float32(factor(z_w)), w_z,
+        small, small_scales, small_norms, small_units, z_w, z_b, z_scales, w_z,
         np.array(scales[7:], np.float32), common.pack(own_x, INPUT), common.pack(own_h, main), own_scales, shift_b,
         norms, units, np.zeros((5, common.TILE, common.WIDTH), np.float32),
     )  # fmt: skip

@@ -3,6 +3,7 @@
 Layout: a gate matrix is cut into panels of 32 units, (panel, k, 4 gates * 32), another into panels of 128 columns.
 """
 
+import functools
 import hashlib
 import logging
 import math
@@ -58,9 +59,12 @@ _SOURCES: Final = _sources()
 class _Cache(FunctionCache):
     """numba's cache on disk. Its own key sees changes in the file of a function, not in those of what it calls."""
 
+    variant = ""
+    """What one function compiled in several ways is told apart by."""
+
     def _index_key(self, sig: Any, codegen: Any) -> Any:
         own = super()._index_key(sig, codegen)  # type: ignore[no-untyped-call, unused-ignore]
-        return *own, _SOURCES
+        return *own, _SOURCES, self.variant
 
 
 def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -70,6 +74,7 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
         try:
             kernel = njit(cache=True, error_model="numpy", **options)(function)
             cache = _Cache(function)  # type: ignore[no-untyped-call, unused-ignore]
+            cache.variant = "nogil" if options.get("nogil") else ""
             kernel._cache = cache  # noqa: SLF001 - what cache=True sets; numba gives no other way to its key
         except RuntimeError as err:
             _LOG.warning("%s; set NUMBA_CACHE_DIR to a folder that can be written to start faster", err)
@@ -77,6 +82,15 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
         return kernel
 
     return decorate
+
+
+@functools.cache
+def unlocked(kernel: Any) -> Any:
+    """The kernel again, without the interpreter's lock while it runs, so that several threads run at a time.
+
+    One voice keeps the lock: beside a busy prompt it would wait for milliseconds to have it back.
+    """
+    return compiled(nogil=True)(kernel.py_func)
 
 
 @compiled(fastmath=FMA)

@@ -4,9 +4,9 @@ numba keeps an array of sums in memory, so that each weight costs a load and a s
 written in LLVM's own language: a tile of voices times columns stays in registers, and a weight that is read serves all
 of its voices.
 
-Weights of int16 are kept with two rows as one of 32-bit words, the first in the low halves (``interleaved``): a shift, or
-a mask, puts either into the upper half, which is the weight times 65,536, and converting that is all that is left. Whoever
-makes the inputs multiplies them by ``factor`` for that, a power of two, which changes no digit.
+Two rows of int16 weights are kept as one of 32-bit words, the first in the low halves (``interleaved``): a shift, or a
+mask, puts either into the upper half, which is the weight times 65,536, and converting that is all that is left.
+Whoever makes the inputs multiplies them by ``factor`` for that, a power of two, which changes no digit.
 
 Each sum runs over k in ascending order from where it starts, whatever the tile, so a voice's numbers are
 the same alone and among others, bit for bit.
@@ -55,8 +55,8 @@ def tile(voices: int, vectors: int) -> Callable[..., None]:
     """An intrinsic ``run(weights, first, inputs, voice, at, out, row, column)``.
 
     out[row + i, column + j] += weights[k, first + j] * inputs[voice + i, at + k], k ascending, for ``voices`` i and
-    ``vectors`` * LANES columns j. weights (K, 128) float32, or int16 and ``interleaved``; inputs and out float32; all with a contiguous
-    last axis. Bounds are not checked.
+    ``vectors`` * LANES columns j. weights (K, 128) float32, or int16 and ``interleaved``; inputs and out float32; all
+    with a contiguous last axis. Bounds are not checked.
     """
 
     @intrinsic  # type: ignore[misc, unused-ignore]
@@ -88,7 +88,7 @@ class _Tile:
     def emit(self, voices: int, vectors: int) -> None:
         """Sums from memory to registers, the loop, and back."""
         builder = self._builder
-        rows = cgutils.unpack_tuple(builder, self._weights.shape)[0]
+        rows = cgutils.unpack_tuple(builder, self._weights.shape)[0]  # type: ignore[no-untyped-call, unused-ignore]
         places = [self._sum(i, j) for i in range(voices) for j in range(vectors)]
         start = [builder.load(place, align=4) for place in places]
         before, loop, after = builder.block, builder.append_basic_block("k"), builder.append_basic_block("sums")
@@ -116,8 +116,7 @@ class _Tile:
         builder = self._builder
         if not self._integer:
             return [
-                [self._read(builder.add(k, _number(turn)), j, _VECTOR) for j in range(vectors)]
-                for turn in range(TURN)
+                [self._read(builder.add(k, _number(turn)), j, _VECTOR) for j in range(vectors)] for turn in range(TURN)
             ]
         # A pair of rows is 128 words: in a row of 128 halves the word of column j is at 2 j.
         both = [self._read(k, j, _WORDS) for j in range(vectors)]
@@ -148,7 +147,7 @@ class _Tile:
     def _place(self, array: Any, row: Any, column: Any, size: int, what: Any) -> Any:
         """A pointer to ``what`` at a row and column of an array."""
         builder = self._builder
-        stride = cgutils.unpack_tuple(builder, array.strides)[0]
+        stride = cgutils.unpack_tuple(builder, array.strides)[0]  # type: ignore[no-untyped-call, unused-ignore]
         offset = builder.add(builder.mul(row, stride), builder.mul(column, _number(size)))
         return builder.inttoptr(builder.add(builder.ptrtoint(array.data, _I64), offset), what.as_pointer())
 
