@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from small_models import small_checkpoint
 from strikes import Strikes
 
 import livesketch as ls
 from livesketch import backends
 from livesketch.backends import crew
-from livesketch.backends.kernels.tiles import factor, interleaved
+from livesketch.backends.kernels.tiles import BF16, factor, interleaved
 
 
 @given(st.integers(1, 3000), st.integers(1, 9), st.integers(1, 8))
@@ -143,3 +144,34 @@ def test_pairs_of_rows_hold_what_the_rows_held():
     plain = rows.astype(np.float32)
     assert interleaved(plain) is plain
     assert factor(plain) == 1.0
+
+
+SLOW_CELLS = [pytest.param(cell, marks=pytest.mark.slow) for cell in ("layer_norm", "hyper")]  # they compile for long
+
+
+@pytest.mark.parametrize("cell", ["lstm", *SLOW_CELLS])
+@pytest.mark.skipif(not BF16, reason="this processor does not multiply bfloat16")
+def test_in_fast_precision_densities_are_near(cell):
+    checkpoint = small_checkpoint(hidden=40, cell=cell)
+    exact, fast = (backends.load(name).open(checkpoint, 9) for name in ("cpu", "cpu-fast"))
+    rows = np.random.default_rng(2).normal(0, 3, (20, 3))
+    rows[:, 2] = 0
+    seen = [np.zeros((20, 9, 3 + 6 * checkpoint.mixtures)) for _ in range(2)]
+    for batch, density in zip((exact, fast), seen, strict=True):
+        batch.follow(rows, density)
+    assert 0 < np.abs(seen[0] - seen[1]).max() < 0.15
+    assert fast.backend == "cpu-fast"
+
+
+def test_fast_precision_is_had_or_refused(monkeypatch):
+    if BF16:
+        assert ls.sketch("cat", seed=1, precision="fast").backend == "cpu-fast"
+    monkeypatch.setattr("livesketch.backends.cpu.BF16", False)
+    with pytest.raises(ls.BackendUnavailableError, match="bfloat16"):
+        ls.sketch("cat", seed=1, precision="fast")
+    with pytest.raises(ls.BackendUnavailableError, match="reference has none"):
+        ls.sketch("cat", seed=1, precision="fast", backend="reference")
+    with pytest.raises(ls.ControlError, match="'exact' or 'fast'"):
+        ls.sketch("cat", seed=1, precision="half")
+    with pytest.raises(ls.ControlError, match="models that draw"):
+        ls.voices("wuyan", 3, precision="fast")

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import BackendUnavailableError
 from ..models.checkpoint import Checkpoint, TextCheckpoint
 from .cpu_layout import laid_out, padded
 from .crew import crew, shares
 from .kernels import common, sampling
+from .kernels.tiles import BF16
 from .numpy_batch import NumpyBatch
 from .protocol import ACTION, Steer
 
@@ -37,10 +39,10 @@ class CpuBatch(NumpyBatch):
 
     backend = "cpu"
 
-    def __init__(self, checkpoint: Checkpoint, size: int) -> None:
+    def __init__(self, checkpoint: Checkpoint, size: int, *, fast: bool = False) -> None:
         self._hidden_size = checkpoint.hidden
         super().__init__(checkpoint, size, np.float32)
-        laid = laid_out(checkpoint, size)
+        laid = laid_out(checkpoint, size, fast=fast)
         self.types, self._kernel, self._weights = laid.types, laid.step, laid.weights
         outputs = 3 + 6 * checkpoint.mixtures
         padded_head = np.zeros((size, -(-outputs // common.WIDTH) * common.WIDTH), np.float32)
@@ -168,19 +170,29 @@ class CpuBatch(NumpyBatch):
 class CpuBackend:
     """``Backend``: numba on this machine's processor."""
 
-    name = "cpu"
-
-    def __init__(self) -> None:
+    def __init__(self, name: str = "cpu", *, fast: bool = False) -> None:
+        self.name, self._fast = name, fast
         self._warm: set[tuple[str, ...]] = set()
 
     def open(self, checkpoint: Checkpoint, size: int) -> CpuBatch:
         """``Backend.open``; compiles, or loads what was compiled, so that no later step waits for it."""
-        batch = CpuBatch(checkpoint, size)
+        if self._fast and not BF16:
+            raise BackendUnavailableError(
+                "precision 'fast': this processor has no instructions for bfloat16 (avx512_bf16); expected one that "
+                "has them; try precision='exact'"
+            )
+        batch = CpuBatch(checkpoint, size, fast=self._fast)
+        batch.backend = self.name
         self._warm_up(batch)
         return batch
 
     def open_text(self, checkpoint: TextCheckpoint, size: int) -> "TextCpuBatch":
         """``Backend.open_text``; compiles or loads as ``open`` does."""
+        if self._fast:
+            raise BackendUnavailableError(
+                f"precision 'fast' of {checkpoint.name!r}, which writes: on the cpu only models that draw have it; try "
+                "precision='exact'"
+            )
         from .text_cpu import TextCpuBatch  # noqa: PLC0415 - what draws does not load it
 
         batch = TextCpuBatch(checkpoint, size)
@@ -194,3 +206,5 @@ class CpuBackend:
 
 
 BACKEND = CpuBackend()
+FAST = CpuBackend("cpu-fast", fast=True)
+"""In bfloat16: faster, and outside the promises of equality."""

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numba import njit
+from numba import njit, types
 from numba.core.caching import FunctionCache
+from numba.extending import intrinsic, overload
 from numpy.typing import NDArray
 
 from .tiles import LANES, MANY, interleaved, tile
@@ -138,11 +139,49 @@ def copy(values: Any, out: Any) -> None:
         out[k] = values[k]
 
 
+def bf16(values: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """The nearest bfloat16 of finite numbers, as uint16; halves go to the even one."""
+    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
+    return np.asarray((bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16), np.uint16)
+
+
+def as_input(value: Any, out: Any) -> Any:
+    """A number the way an array of inputs keeps it: ``bf16`` where that is of uint16."""
+    raise NotImplementedError
+
+
+@overload(as_input, inline="always")
+def _as_input_of(value: Any, out: Any) -> Any:  # noqa: ARG001 - the same arguments
+    def kept(value: Any, out: Any) -> Any:  # noqa: ARG001 - likewise
+        return value
+
+    if out.dtype != types.uint16:
+        return kept
+
+    def rounded(value: Any, out: Any) -> Any:  # noqa: ARG001 - likewise
+        bits = _bits(value)
+        return np.uint16((bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16))
+
+    return rounded
+
+
+def _bits_of(_: Any, value: Any) -> Any:  # noqa: ARG001 - what an intrinsic takes
+    """The bits of a float32, as uint32."""
+
+    def generate(context: Any, builder: Any, _: Any, values: Any) -> Any:
+        return builder.bitcast(values[0], context.get_value_type(types.uint32))
+
+    return types.uint32(types.float32), generate
+
+
+_bits: Any = intrinsic(_bits_of)
+
+
 @compiled(fastmath=FMA)
 def times(values: Any, scales: Any, out: Any) -> None:
-    """``out[: len(values)] = values * scales``."""
+    """``out[: len(values)] = values * scales``, rounded to bfloat16 where ``out`` is of uint16."""
     for k in range(values.shape[0]):
-        out[k] = values[k] * scales[k]
+        out[k] = as_input(values[k] * scales[k], out)
 
 
 @compiled()
