@@ -327,7 +327,7 @@ def test_an_lstm_waits_for_no_other_cell():
         capture_output=True, text=True, check=True, timeout=120,
     )  # fmt: skip
     kernels = "livesketch.backends.kernels."
-    assert done.stdout.split() == [kernels + name for name in ("common", "lstm", "sampling")]
+    assert done.stdout.split() == [kernels + name for name in ("common", "lstm", "sampling", "tiles")]
 
 
 def test_compiled_kernels_are_told_apart_by_all_kernel_sources(monkeypatch):

@@ -16,6 +16,7 @@ from ..models.checkpoint import TextCheckpoint
 from ..models.text_model import slopes
 from .cpu_layout import padded, raw, whole_turns
 from .kernels import common
+from .kernels.tiles import factor
 from .numpy_batch import product
 
 Array: TypeAlias = NDArray[Any]
@@ -97,12 +98,13 @@ def _lstm(checkpoint: TextCheckpoint, size: int) -> TextLaid:
         bias[layer] = checkpoint.tensors[f"layer{layer}.b"].dense()
     plan[layers] = *panels.add(panels.head), units
     scales[layers] = panels.head_scale
+    scales *= np.float32(factor(panels.head))
     bias[:, 2 * units : 3 * units] += checkpoint.forget_bias
     of_label = checkpoint.tensors["layer0.w_x"].dense()[width:]
     laid_bias = common.by_panel(bias, units).astype(np.float32)
     shared = (
         panels.rows(), plan, scales, laid_bias, panels.head_b, panels.embedding,
-        np.float32(panels.scales["embed.w"]), units, np.zeros(common.WIDTH, np.float32),
+        np.float32(panels.scales["embed.w"]), units, np.zeros((common.TILE, common.WIDTH), np.float32),
     )  # fmt: skip
     shapes = (widest,), laid_bias.shape[1:], (layers, padded(units)), (layers, padded(units))
     return TextLaid(
@@ -132,6 +134,7 @@ def _attention(checkpoint: TextCheckpoint, size: int) -> TextLaid:
         for k, name in enumerate(_NORMS):
             norms[block, k] = _norm(checkpoint, f"block{block}.{name}")
     plan[blocks, 0], scales[blocks, 0] = panels.add(panels.head), panels.head_scale
+    scales *= np.float32(factor(panels.head))
     norms[blocks, 0] = _norm(checkpoint, "norm")
     shared = (
         panels.rows(), plan, scales, biases, widths, norms, panels.head_b, panels.embedding,

@@ -3,6 +3,7 @@
 Layout: a gate matrix is cut into panels of 32 units, (panel, k, 4 gates * 32), another into panels of 128 columns.
 """
 
+import functools
 import hashlib
 import logging
 import math
@@ -11,9 +12,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numba import njit
+from numba import njit, types
 from numba.core.caching import FunctionCache
+from numba.extending import intrinsic, overload
 from numpy.typing import NDArray
+
+from .tiles import LANES, MANY, interleaved, tile
 
 _LOG: Final = logging.getLogger("livesketch")
 
@@ -56,9 +60,12 @@ _SOURCES: Final = _sources()
 class _Cache(FunctionCache):
     """numba's cache on disk. Its own key sees changes in the file of a function, not in those of what it calls."""
 
+    variant = ""
+    """What one function compiled in several ways is told apart by."""
+
     def _index_key(self, sig: Any, codegen: Any) -> Any:
         own = super()._index_key(sig, codegen)  # type: ignore[no-untyped-call, unused-ignore]
-        return *own, _SOURCES
+        return *own, _SOURCES, self.variant
 
 
 def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -66,15 +73,25 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 
     def decorate(function: Callable[..., Any]) -> Any:
         try:
-            kernel = njit(cache=True, **options)(function)
+            kernel = njit(cache=True, error_model="numpy", **options)(function)
             cache = _Cache(function)  # type: ignore[no-untyped-call, unused-ignore]
+            cache.variant = "nogil" if options.get("nogil") else ""
             kernel._cache = cache  # noqa: SLF001 - what cache=True sets; numba gives no other way to its key
         except RuntimeError as err:
             _LOG.warning("%s; set NUMBA_CACHE_DIR to a folder that can be written to start faster", err)
-            return njit(**options)(function)
+            return njit(error_model="numpy", **options)(function)
         return kernel
 
     return decorate
+
+
+@functools.cache
+def unlocked(kernel: Any) -> Any:
+    """The kernel again, without the interpreter's lock while it runs, so that several threads run at a time.
+
+    One voice keeps the lock: beside a busy prompt it would wait for milliseconds to have it back.
+    """
+    return compiled(nogil=True)(kernel.py_func)
 
 
 @compiled(fastmath=FMA)
@@ -87,18 +104,32 @@ def tanh(x: Any) -> Any:
     return x * p / q
 
 
-@compiled(fastmath=FMA)
-def panel(weights: Any, inputs: Any, sums: Any) -> None:
-    """sums[j] += weights[k, j] * inputs[k], k ascending; weights (K, 128), K a multiple of 4."""
-    for k in range(0, weights.shape[0], ROWS):
-        a0, a1, a2, a3 = inputs[k], inputs[k + 1], inputs[k + 2], inputs[k + 3]
-        for j in range(WIDTH):
-            s = sums[j]
-            s = _f(weights[k, j]) * a0 + s
-            s = _f(weights[k + 1, j]) * a1 + s
-            s = _f(weights[k + 2, j]) * a2 + s
-            s = _f(weights[k + 3, j]) * a3 + s
-            sums[j] = s
+TILE = 6
+"""Voices whose sums fit the registers together."""
+_SIX = 4 if MANY else 2
+_TWO, _ONE_VOICE = 2 * _SIX, 2 * _SIX
+_tile6, _tile2, _tile1 = tile(6, _SIX), tile(2, _TWO), tile(1, _ONE_VOICE)
+_SIX_COLUMNS, _TWO_COLUMNS, _ONE_COLUMNS = _SIX * LANES, _TWO * LANES, _ONE_VOICE * LANES
+
+
+@compiled()
+def products(weights: Any, inputs: Any, first: Any, at: Any, out: Any, row: Any, column: Any, count: Any) -> None:
+    """out[row + i, column + j] += weights[k, j] * inputs[first + i, at + k], k ascending, for ``count`` voices i.
+
+    weights (K, 128), K a multiple of 4; inputs (N, at + K or more); out (row + count or more, column + 128 or more).
+    """
+    done = 0
+    while count - done >= TILE:
+        for j in range(0, WIDTH, _SIX_COLUMNS):
+            _tile6(weights, j, inputs, first + done, at, out, row + done, column + j)
+        done += TILE
+    while count - done >= 2:
+        for j in range(0, WIDTH, _TWO_COLUMNS):
+            _tile2(weights, j, inputs, first + done, at, out, row + done, column + j)
+        done += 2
+    if count - done:
+        for j in range(0, WIDTH, _ONE_COLUMNS):
+            _tile1(weights, j, inputs, first + done, at, out, row + done, column + j)
 
 
 @compiled()
@@ -108,11 +139,49 @@ def copy(values: Any, out: Any) -> None:
         out[k] = values[k]
 
 
+def bf16(values: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """The nearest bfloat16 of finite numbers, as uint16; halves go to the even one."""
+    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
+    return np.asarray((bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16), np.uint16)
+
+
+def as_input(value: Any, out: Any) -> Any:
+    """A number the way an array of inputs keeps it: ``bf16`` where that is of uint16."""
+    raise NotImplementedError
+
+
+@overload(as_input, inline="always")
+def _as_input_of(value: Any, out: Any) -> Any:  # noqa: ARG001 - the same arguments
+    def kept(value: Any, out: Any) -> Any:  # noqa: ARG001 - likewise
+        return value
+
+    if out.dtype != types.uint16:
+        return kept
+
+    def rounded(value: Any, out: Any) -> Any:  # noqa: ARG001 - likewise
+        bits = _bits(value)
+        return np.uint16((bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16))
+
+    return rounded
+
+
+def _bits_of(_: Any, value: Any) -> Any:  # noqa: ARG001 - what an intrinsic takes
+    """The bits of a float32, as uint32."""
+
+    def generate(context: Any, builder: Any, _: Any, values: Any) -> Any:
+        return builder.bitcast(values[0], context.get_value_type(types.uint32))
+
+    return types.uint32(types.float32), generate
+
+
+_bits: Any = intrinsic(_bits_of)
+
+
 @compiled(fastmath=FMA)
 def times(values: Any, scales: Any, out: Any) -> None:
-    """``out[: len(values)] = values * scales``."""
+    """``out[: len(values)] = values * scales``, rounded to bfloat16 where ``out`` is of uint16."""
     for k in range(values.shape[0]):
-        out[k] = values[k] * scales[k]
+        out[k] = as_input(values[k] * scales[k], out)
 
 
 @compiled()
@@ -126,17 +195,21 @@ def begin(voice: Any, hidden: Any, cell: Any, given: Any, start_hidden: Any, sta
 
 
 @compiled()
-def head_of(weights: Any, bias: Any, inputs: Any, sums: Any, head: Any) -> None:
+def head_of(weights: Any, bias: Any, inputs: Any, head: Any) -> None:
     """The head for every voice: weights (Q, K, 128), bias (Q, 128), inputs (N, K or more), head (N, 128 Q)."""
-    rows = weights.shape[1]
+    count = head.shape[0]
     for q in range(weights.shape[0]):
-        for n in range(head.shape[0]):
-            copy(bias[q], sums)
-            panel(weights[q], inputs[n, :rows], sums)
-            copy(sums, head[n, q * WIDTH : (q + 1) * WIDTH])
+        for n in range(count):
+            copy(bias[q], head[n, q * WIDTH : (q + 1) * WIDTH])
+        products(weights[q], inputs, 0, 0, head, 0, q * WIDTH, count)
 
 
 def pack(matrix: NDArray[Any], rows: int) -> NDArray[Any]:
+    """As ``parted``, the way ``products`` reads it."""
+    return interleaved(parted(matrix, rows))
+
+
+def parted(matrix: NDArray[Any], rows: int) -> NDArray[Any]:
     """Panels (columns / 128, rows, 128) of a matrix (k, columns), with zero rows up to ``rows``, C-contiguous."""
     k, columns = matrix.shape
     out = np.zeros((rows, math.ceil(columns / WIDTH) * WIDTH), matrix.dtype)

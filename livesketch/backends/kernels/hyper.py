@@ -7,7 +7,23 @@ from typing import Any
 
 import numpy as np
 
-from .common import ACT, FMA, INPUT, ROWS, UNITS, UPDATE, WIDTH, begin, compiled, copy, head_of, panel, times
+from .common import (
+    ACT,
+    FMA,
+    INPUT,
+    ROWS,
+    TILE,
+    UNITS,
+    UPDATE,
+    WIDTH,
+    as_input,
+    begin,
+    compiled,
+    copy,
+    head_of,
+    products,
+    times,
+)
 from .layer_norm import normed
 from .sampling import act
 
@@ -54,28 +70,30 @@ def _smaller(gates: Any, norms: Any, units: Any, sums: Any, inputs: Any, raw: An
     for n in range(count):
         copy(bias[n], raw[n, :width])
     for r in range(gates.shape[0]):
-        for n in range(count):
-            panel(gates[r], inputs[n], raw[n, r * WIDTH : (r + 1) * WIDTH])
+        products(gates[r], inputs, 0, 0, raw, 0, r * WIDTH, count)
     for n in range(count):
-        normed(raw[n], norms, units, sums[0], cell[n], hidden[n])
+        normed(raw[n], norms, units, sums[0, 0], cell[n], hidden[n])
 
 
 @compiled(fastmath=FMA)
-def _embedded(z_w: Any, z_b: Any, z_scales: Any, w_scales: Any, inputs: Any, hidden: Any, z: Any) -> None:
+def _embedded(z_w: Any, z_b: Any, z_scales: Any, w_scales: Any, sums: Any, inputs: Any, hidden: Any,
+              z: Any) -> None:  # fmt: skip
     """Into z (N, 3, 128 Q): u @ z_w + z_b for scale_x, scale_h and shift, times the scale of what follows."""
     size = hidden.shape[1]
     for part in range(3):
         for n in range(hidden.shape[0]):
             for k in range(size):
-                inputs[n, k] = hidden[n, k] * z_scales[part]
+                inputs[n, k] = as_input(hidden[n, k] * z_scales[part], inputs)
         for q in range(z_w.shape[1]):
-            for n in range(hidden.shape[0]):
-                out = z[n, part, q * WIDTH : (q + 1) * WIDTH]
-                copy(z_b[part, q * WIDTH : (q + 1) * WIDTH], out)
-                panel(z_w[part, q], inputs[n, :size], out)
-        for n in range(hidden.shape[0]):
-            for k in range(z.shape[2]):
-                z[n, part, k] *= w_scales[part]
+            first, last = q * WIDTH, (q + 1) * WIDTH
+            for n in range(0, hidden.shape[0], TILE):
+                some = min(TILE, hidden.shape[0] - n)
+                for i in range(some):
+                    copy(z_b[part, first:last], sums[i])
+                products(z_w[part, q], inputs, n, 0, sums, 0, 0, some)
+                for i in range(some):
+                    for k in range(WIDTH):
+                        z[n + i, part, first + k] = sums[i, k] * w_scales[part]
 
 
 @compiled()
@@ -84,17 +102,20 @@ def _gates(w_x: Any, w_h: Any, w_z: Any, shift_b: Any, sums: Any, inputs: Any, z
     """The larger cell's gates before the norm for every voice, panel by panel, into raw."""
     for p in range(w_h.shape[0]):
         first, last = p * WIDTH, (p + 1) * WIDTH
-        for n in range(raw.shape[0]):
-            copy(bias[n, first:last], sums[0])
-            panel(w_x[p], inputs[n, :INPUT], sums[0])
-            _nil(sums[1])
-            panel(w_h[p], inputs[n, INPUT:], sums[1])
-            _nil(sums[2])
-            _nil(sums[3])
-            copy(shift_b[first:last], sums[4])
-            for part in range(3):
-                _mix(w_z[p, part], z[n, part], sums[2 + part])
-            _joined(sums, raw[n, first:last])
+        for n in range(0, raw.shape[0], TILE):
+            some = min(TILE, raw.shape[0] - n)
+            for i in range(some):
+                copy(bias[n + i, first:last], sums[0, i])
+                _nil(sums[1, i])
+                _nil(sums[2, i])
+                _nil(sums[3, i])
+                copy(shift_b[first:last], sums[4, i])
+            products(w_x[p], inputs, n, 0, sums[0], 0, 0, some)
+            products(w_h[p], inputs, n, INPUT, sums[1], 0, 0, some)
+            for i in range(some):
+                for part in range(3):
+                    _mix(w_z[p, part], z[n + i, part], sums[2 + part, i])
+                _joined(sums[:, i], raw[n + i, first:last])
 
 
 @compiled()
@@ -111,7 +132,7 @@ def _update(small: Any, small_scales: Any, small_norms: Any, small_units: Any, z
     units (H). Then head_w (Q, 32 P, 128), head_scales (32 P,), head_b (Q, 128), token (5,).
     Voices: voices (N,) records, bias (N, 128 (P + R)), start_hidden, start_cell, hidden and cell (N, 32 (P + R)),
     given (N, 5).
-    Scratch: five (5, 128), sums (128,), small_inputs (N, K), inputs (N, INPUT + 32 P), z (N, 3, 128 Q'),
+    Scratch: five (5, TILE, 128), sums (TILE, 128), small_inputs (N, K), inputs (N, INPUT + 32 P), z (N, 3, 128 Q'),
     raw (N, 128 max(P, R)). The result: head (N, 128 Q).
     """
     count, main = hidden.shape[0], w_h.shape[0] * UNITS
@@ -124,12 +145,12 @@ def _update(small: Any, small_scales: Any, small_norms: Any, small_units: Any, z
         times(hidden[n, :main], scales[INPUT:], inputs[n, INPUT:])
     _smaller(small, small_norms, small_units, five, small_inputs, raw, bias[:, 4 * main :], hidden[:, main:],
              cell[:, main:])  # fmt: skip
-    _embedded(z_w, z_b, z_scales, w_scales, small_inputs, hidden[:, main:], z)
+    _embedded(z_w, z_b, z_scales, w_scales, five[0], small_inputs, hidden[:, main:], z)
     _gates(w_x, w_h, w_z, shift_b, five, inputs, z, bias, raw)
     for n in range(count):
-        normed(raw[n], norms, units, sums, cell[n, :main], hidden[n, :main])
+        normed(raw[n], norms, units, sums[0], cell[n, :main], hidden[n, :main])
         times(hidden[n, :main], head_scales, inputs[n])
-    head_of(head_w, head_b, inputs, sums, head)
+    head_of(head_w, head_b, inputs, head)
 
 
 @compiled()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...models.cells import NORM_EPSILON
-from .common import ACT, FMA, UNITS, UPDATE, WIDTH, begin, compiled, copy, head_of, panel, tanh, times
+from .common import ACT, FMA, UNITS, UPDATE, WIDTH, begin, compiled, copy, head_of, products, tanh, times
 from .sampling import act
 
 _f = np.float32
@@ -106,7 +106,7 @@ def _update(gates: Any, scales: Any, norms: Any, units: Any, head_w: Any, head_s
     Weights: gates (P, K, 128), scales (K,), norms (P, NORMS), units (H), head_w (Q, 32 P, 128), head_scales (32 P,),
     head_b (Q, 128), token (5,).
     Voices: voices (N,) records, bias (N, 128 P), start_hidden, start_cell, hidden and cell (N, 32 P), given (N, 5).
-    Scratch: sums (128,), inputs (N, K), raw (N, 128 P). The result: head (N, 128 Q).
+    Scratch: sums (TILE, 128), inputs (N, K), raw (N, 128 P). The result: head (N, 128 Q).
     """
     count = hidden.shape[0]
     for n in range(count):
@@ -116,12 +116,11 @@ def _update(gates: Any, scales: Any, norms: Any, units: Any, head_w: Any, head_s
         times(hidden[n], scales[5:], inputs[n, 5:])
         copy(bias[n], raw[n])
     for p in range(gates.shape[0]):
-        for n in range(count):
-            panel(gates[p], inputs[n], raw[n, p * WIDTH : (p + 1) * WIDTH])
+        products(gates[p], inputs, 0, 0, raw, 0, p * WIDTH, count)
     for n in range(count):
-        normed(raw[n], norms, units, sums, cell[n], hidden[n])
+        normed(raw[n], norms, units, sums[0], cell[n], hidden[n])
         times(hidden[n], head_scales, inputs[n])
-    head_of(head_w, head_b, inputs, sums, head)
+    head_of(head_w, head_b, inputs, head)
 
 
 @compiled()

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from .common import ACT, FMA, UNITS, UPDATE, WIDTH, begin, compiled, copy, head_of, panel, tanh, times
+from .common import ACT, FMA, TILE, UNITS, UPDATE, WIDTH, begin, compiled, copy, head_of, products, tanh, times
 from .sampling import act
 
 _HALF = np.float32(0.5)
@@ -31,7 +31,7 @@ def _update(gates: Any, scales: Any, head_w: Any, head_scales: Any, head_b: Any,
 
     Weights: gates (P, K, 128), scales (K,), head_w (Q, 32 P, 128), head_scales (32 P,), head_b (Q, 128), token (5,).
     Voices: voices (N,) records, bias (N, 128 P), start_hidden, start_cell, hidden and cell (N, 32 P), given (N, 5).
-    Scratch: sums (128,), inputs (N, K). The result: head (N, 128 Q).
+    Scratch: sums (TILE, 128), inputs (N, K). The result: head (N, 128 Q).
     """
     count = hidden.shape[0]
     for n in range(count):
@@ -41,13 +41,16 @@ def _update(gates: Any, scales: Any, head_w: Any, head_scales: Any, head_b: Any,
         times(hidden[n], scales[5:], inputs[n, 5:])
     for p in range(gates.shape[0]):
         first = p * UNITS
-        for n in range(count):
-            copy(bias[n, p * WIDTH : (p + 1) * WIDTH], sums)
-            panel(gates[p], inputs[n], sums)
-            lstm_cell(sums, cell[n, first : first + UNITS], hidden[n, first : first + UNITS])
+        for n in range(0, count, TILE):
+            some = min(TILE, count - n)
+            for i in range(some):
+                copy(bias[n + i, p * WIDTH : (p + 1) * WIDTH], sums[i])
+            products(gates[p], inputs, n, 0, sums, 0, 0, some)
+            for i in range(some):
+                lstm_cell(sums[i], cell[n + i, first : first + UNITS], hidden[n + i, first : first + UNITS])
     for n in range(count):
         times(hidden[n], head_scales, inputs[n])
-    head_of(head_w, head_b, inputs, sums, head)
+    head_of(head_w, head_b, inputs, head)
 
 
 @compiled()

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from .common import ACT, FMA, UNITS, UPDATE, WIDTH, compiled, copy, panel, times
+from .common import ACT, FMA, TILE, UNITS, UPDATE, WIDTH, compiled, copy, products, times
 from .lstm import lstm_cell
 from .text_panels import begin, embedded, multiplied
 from .text_sampling import act
@@ -44,7 +44,7 @@ def _update(rows: Any, plan: Any, scales: Any, bias: Any, head_b: Any, embedding
     (V, E), embed_scale, units (H).
     Voices: start (N, 128 P), the first layer's bias with the label's share, hidden and cell (N, layers, 32 P),
     writers (N,) records.
-    Scratch: gates (128,), inputs (N, K). The result: logits (N, W).
+    Scratch: gates (TILE, 128), inputs (N, K). The result: logits (N, W).
     """
     count, layers = hidden.shape[0], hidden.shape[1]
     for n in range(count):
@@ -58,11 +58,14 @@ def _update(rows: Any, plan: Any, scales: Any, bias: Any, head_b: Any, embedding
         for p in range(hidden.shape[2] // UNITS):
             at, until = p * UNITS, (p + 1) * UNITS
             weights = rows[first + p * turns : first + (p + 1) * turns]
-            for n in range(count):
-                own = start[n] if layer == 0 else bias[layer]
-                copy(own[p * WIDTH : (p + 1) * WIDTH], gates)
-                panel(weights, inputs[n], gates)
-                lstm_cell(gates, cell[n, layer, at:until], hidden[n, layer, at:until])
+            for n in range(0, count, TILE):
+                some = min(TILE, count - n)
+                for i in range(some):
+                    own = start[n + i] if layer == 0 else bias[layer]
+                    copy(own[p * WIDTH : (p + 1) * WIDTH], gates[i])
+                products(weights, inputs, n, 0, gates, 0, 0, some)
+                for i in range(some):
+                    lstm_cell(gates[i], cell[n + i, layer, at:until], hidden[n + i, layer, at:until])
     for n in range(count):
         times(hidden[n, layers - 1, :units], scales[layers], inputs[n])
     multiplied(rows, plan[layers, 0], plan[layers, 1], head_b, inputs, logits)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...token_sampling import END
-from .common import WIDTH, compiled, copy, panel
+from .common import WIDTH, compiled, copy, products
 
 _f = np.float32
 
@@ -32,7 +32,7 @@ def multiplied(rows: Any, first: Any, turns: Any, bias: Any, inputs: Any, out: A
         weights = rows[first + p * turns : first + (p + 1) * turns]
         for n in range(out.shape[0]):
             copy(bias[at:until], out[n, at:until])
-            panel(weights, inputs[n], out[n, at:until])
+        products(weights, inputs, 0, 0, out, 0, at, out.shape[0])
 
 
 @compiled()
