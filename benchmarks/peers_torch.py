@@ -138,19 +138,20 @@ class BatchEngine:
         self.begin()
         self._step: Any = module
         if compiled:
-            import torch._inductor.config as inductor  # noqa: PLC2701 - there is no public name
+            import torch._dynamo.config as dynamo  # noqa: PLC2701 - there is no public name
+            import torch._inductor.config as inductor  # noqa: PLC2701 - likewise
 
+            dynamo.recompile_limit, dynamo.fail_on_recompile_limit_hit = 64, True  # else it goes on uncompiled
             inductor.freezing = True  # weights become constants, laid out for the product
-            self._step = torch.compile(module, dynamic=False)
+            inductor.cpp_wrapper = True  # no Python between its kernels
+            self._step = torch.compile(module, dynamic=False, fullgraph=True)
         self.run(1)
         torch.set_num_threads(1)
 
     def head(self, given: Array) -> Array:
         """Every voice from this input (5,); the outputs of the last."""
         self._state[0] = self._torch.from_numpy(given.copy()).expand_as(self._state[0]).contiguous()
-        with self._torch.no_grad():
-            y, *self._state = self._step(*self._state)
-        values: Array = y[-1].numpy()
+        values: Array = self._stepped(1)[-1].numpy()
         return values
 
     def begin(self) -> None:
@@ -158,13 +159,18 @@ class BatchEngine:
         self._state = [value.clone() for value in self._begun]
 
     def run(self, steps: int) -> None:
-        self._torch.set_num_threads(self._threads)
-        step, state = self._step, self._state
-        with self._torch.no_grad():
+        self._stepped(steps)
+
+    def _stepped(self, steps: int) -> Any:
+        """Outputs of the last of so many steps; with the number of threads that it was compiled for."""
+        torch, step, state, y = self._torch, self._step, self._state, None
+        torch.set_num_threads(self._threads)
+        with torch.no_grad():
             for _ in range(steps):
-                _, *state = step(*state)
+                y, *state = step(*state)
         self._state = state
-        self._torch.set_num_threads(1)
+        torch.set_num_threads(1)
+        return y
 
 
 def port(w: Weights, sampled: Callable[[Any, int], Any]) -> Any:
