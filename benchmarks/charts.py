@@ -1,5 +1,6 @@
 """Two kinds of plot as SVG: bars, and lines over logarithmic or plain axes."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -108,7 +109,9 @@ def lines(title: str, across: Axis, up: Axis, drawn: Sequence[Line]) -> str:
     for k, (line, end) in enumerate(zip(drawn, ends, strict=True)):
         color = INK if line.limit else COLORS[k % len(COLORS)]
         dashed = {"stroke_dasharray": "5,4"} if line.limit else {}
-        svg.add(svg.polyline([at(*point) for point in line.points], fill="none", stroke=color, stroke_width=1.8, **dashed))
+        svg.add(
+            svg.polyline([at(*point) for point in line.points], fill="none", stroke=color, stroke_width=1.8, **dashed)
+        )
         svg.add(svg.text(line.name, (right + 8, end + 4), **(TEXT | {"fill": color})))
     return finished(svg)
 
@@ -117,7 +120,7 @@ def beside(heights: Sequence[float]) -> list[float]:
     """Where labels go that belong at these heights: at least a line apart, in the same order."""
     order = sorted(range(len(heights)), key=lambda k: heights[k])
     found = list(heights)
-    for before, k in zip(order, order[1:], strict=False):
+    for before, k in itertools.pairwise(order):
         found[k] = max(found[k], found[before] + 14)
     return [round(height, 1) for height in found]
 

@@ -111,7 +111,7 @@ def spinning(*, bf16: bool) -> tuple[Callable[[int, Any], Any], int]:
         return builder.call(dot, [total, given, given])
 
     @intrinsic  # type: ignore[misc, unused-ignore]
-    def loop(_: Any, turns: Any, start: Any) -> Any:
+    def loop(_: Any, turns: Any, start: Any) -> Any:  # noqa: ARG001 - numba counts them
         def generate(context: Any, builder: Any, kinds: Any, values: Any) -> Any:  # noqa: ARG001 - numba's order
             nothing = ir.Constant(vector, ir.Undefined)
             single = builder.insert_element(nothing, values[1], ir.Constant(word, 0))

@@ -97,6 +97,7 @@ def onnx_model(w: Weights) -> bytes:
     data: bytes = model.SerializeToString()
     return data
 
+
 def quantized(model: bytes) -> bytes:
     """Weights of all products as int8, one scale a column."""
     from onnxruntime.quantization import QuantType, quantize_dynamic

@@ -138,8 +138,8 @@ class BatchEngine:
         self.begin()
         self._step: Any = module
         if compiled:
-            import torch._dynamo.config as dynamo  # noqa: PLC2701 - there is no public name
-            import torch._inductor.config as inductor  # noqa: PLC2701 - likewise
+            import torch._dynamo.config as dynamo
+            import torch._inductor.config as inductor
 
             dynamo.recompile_limit, dynamo.fail_on_recompile_limit_hit = 64, True  # else it goes on uncompiled
             inductor.freezing = True  # weights become constants, laid out for the product

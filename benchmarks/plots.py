@@ -20,7 +20,9 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 RESULTS = Path(__file__).parent / "results"
 PAGES = (DOCS / "performance.md", ROOT / "README.md")
-PART = re.compile(r"(?P<open><!-- made by benchmarks\.plots: (?P<name>[\w-]+) -->\n).*?(?P<close><!-- end -->)", re.DOTALL)
+PART = re.compile(
+    r"(?P<open><!-- made by benchmarks\.plots: (?P<name>[\w-]+) -->\n).*?(?P<close><!-- end -->)", re.DOTALL
+)
 UNITS = {"us": "µs", "s": "s", "sketches/s": "drawings a second"}
 
 
@@ -61,7 +63,9 @@ def table(found: Found, bases: dict[str, str]) -> str:
     out = [f"| {' | '.join(head)} |", f"|---|{'---|' * (len(head) - 1)}"]
     for name, values in found.values.items():
         cells = [name, said(found.medians[name]), f"{said(min(values))} to {said(max(values))}"]
-        cells += [f"{found.medians[name] / found.medians[base]:.2f}" for base in bases.values() if base in found.medians]
+        cells += [
+            f"{found.medians[name] / found.medians[base]:.2f}" for base in bases.values() if base in found.medians
+        ]
         if found.errors:
             cells.append(f"{found.errors[name]:.1e}" if name in found.errors else "")
         out.append(f"| {' | '.join(cells)} |")
@@ -90,7 +94,10 @@ def by_voices(found: Found) -> dict[str, dict[int, float]]:
 def voices_table(found: Found) -> str:
     rows, flop = by_voices(found), found.facts["flop per step"]
     counts = sorted({count for row in rows.values() for count in row})
-    out = ["| pen actions a second | " + " | ".join(f"{count:,}" for count in counts) + " |", "|---|" + "---|" * len(counts)]
+    out = [
+        "| pen actions a second | " + " | ".join(f"{count:,}" for count in counts) + " |",
+        "|---|" + "---|" * len(counts),
+    ]
     for kind, row in rows.items():
         out.append(f"| {kind} | " + " | ".join(f"{1e6 / row[c]:,.0f}" if c in row else "" for c in counts) + " |")
     for kind, row in rows.items():
@@ -129,18 +136,23 @@ def voices_plot(found: Found) -> str:
     return charts.lines("Many voices", Axis("voices", min(counts), max(counts)), up, drawn)
 
 
+def numbered(found: Found, pattern: str) -> list[tuple[float, float]]:
+    """Rows whose name has a number in this place, with their medians."""
+    rows = [(re.fullmatch(pattern, name), micros) for name, micros in found.medians.items()]
+    return sorted((float(match[1]), micros) for match, micros in rows if match)
+
+
 def units_plot(found: Found) -> str:
-    own = [(units, found.medians[f"{units} units"]) for units in growth.UNITS]
-    read = [(units, found.medians[f"{units} units, reading the stored weights once"]) for units in growth.UNITS]
+    own, read = numbered(found, r"(\d+) units"), numbered(found, r"(\d+) units, reading .*")
     drawn = [Line("next(stream)", own), Line("reading the weights", read, limit=True)]
     up = Axis("µs for a pen action", *charts.around([micros for _, micros in own + read]))
-    return charts.lines("Hidden size", Axis("units", growth.UNITS[0], growth.UNITS[-1]), up, drawn)
+    return charts.lines("Hidden size", Axis("units", own[0][0], own[-1][0]), up, drawn)
 
 
 def steps_plot(found: Found) -> str:
-    points = [(age, found.medians[f"after {age} steps"]) for age in growth.AGES]
+    points = numbered(found, r"after (\d+) steps")
     up = Axis("µs for a pen action", 0, 1.4 * max(micros for _, micros in points), log=False)
-    across = Axis("actions that the stream has made", growth.AGES[0], growth.AGES[-1])
+    across = Axis("actions that the stream has made", points[0][0], points[-1][0])
     return charts.lines("Length of the performance", across, up, [Line("next(stream)", points)])
 
 

@@ -36,7 +36,11 @@ def suite(*, model: str, rounds: int, steps: int) -> Result:
     weights = peers.weights(checkpoint, label)
     rows, expected = reference(checkpoint, label)
     inputs = stroke5(rows, checkpoint)
-    engines, absent, errors = livesketch_engines(checkpoint, label), {}, {BACKEND: own_error(checkpoint, label, rows, expected)}
+    engines, absent, errors = (
+        livesketch_engines(checkpoint, label),
+        {},
+        {BACKEND: own_error(checkpoint, label, rows, expected)},
+    )
     with ExitStack() as closing:
         for name, make in makers(weights, closing).items():
             progress(f"making {name}")
@@ -99,7 +103,9 @@ def attempt(name: str, make: Callable[[], Any]) -> tuple[Any, str]:
     """An engine, or None and why there is none here."""
     if name == JS and (why := peers_js.missing()):
         return None, why
-    missing = [word for word in ("onnx", "onnxruntime") if name in {ONNX, INT8} and importlib.util.find_spec(word) is None]
+    missing = [
+        word for word in ("onnx", "onnxruntime") if name in {ONNX, INT8} and importlib.util.find_spec(word) is None
+    ]
     if missing:
         return None, f"{' and '.join(missing)} not installed; `make peers` installs them"
     if name != COMPILED:

@@ -30,7 +30,15 @@ def suite(*, model: str, rounds: int, steps: int) -> Result:  # noqa: ARG001 - t
     return Result(
         suite="text",
         unit="us",
-        facts={"symbols": SYMBOLS, "hidden": UNITS, "layers": LAYERS, "weights read per step (MB)": round(len(data) / 1e6, 3), "threads": 1, "rounds": rounds, "steps": steps},
+        facts={
+            "symbols": SYMBOLS,
+            "hidden": UNITS,
+            "layers": LAYERS,
+            "weights read per step (MB)": round(len(data) / 1e6, 3),
+            "threads": 1,
+            "rounds": rounds,
+            "steps": steps,
+        },
         series=interleaved(engines, rounds, steps),
         ratios={"x stream": STREAM, "x limit": LIMIT},
     )

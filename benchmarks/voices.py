@@ -1,7 +1,7 @@
 """Suite `voices`: microseconds for one pen action where N voices are stepped together, beside PyTorch's batches.
 
-Limits are in the same unit: how long one pen action would take at the peak of multiply-adds on registers, or at the rate
-of PyTorch's product of two square matrices. Columns say what that is in pen actions a second and in GFLOP/s.
+Limits are in the same unit: how long one pen action would take at the peak of multiply-adds on registers, or at the
+rate of PyTorch's product of two square matrices. Columns say what that is in pen actions a second and in GFLOP/s.
 """
 
 import os
@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 
 from . import limits, models, peers
-from .report import Result, Series
+from .report import Result
 from .rounds import Run, interleaved, progress
 from .step import EQUAL, reference, stroke5
 
 COUNTS = (1, 8, 64, 256, 1024, 2048)
 CALL = 16
-"""Each measurement takes as many steps of all voices as come to this times ``--steps`` pen actions, at least ``FEW``."""
+"""A measurement takes so many times ``--steps`` pen actions of all voices together, but not more steps than that."""
 FEW = 4
+"""And at least so many steps of all voices."""
 RATE = 60
 """Steps a second of a voice that is played in real time."""
 OWN, NAIVE, COMPILED = "livesketch cpu", "PyTorch batch, no_grad", "PyTorch batch, torch.compile"
