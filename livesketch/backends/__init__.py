@@ -6,18 +6,34 @@ Third parties add one through the entry-point group ``livesketch.backends``: a m
 
 import importlib
 from importlib.metadata import entry_points
-from typing import Final
+from typing import Final, Literal, TypeAlias, get_args
 
-from ..errors import BackendUnavailableError
+from ..errors import BackendUnavailableError, ControlError
 from .protocol import Backend
 
+Precision: TypeAlias = Literal["exact", "fast"]
 _OWN: Final = {"cpu": "livesketch.backends.cpu", "reference": "livesketch.backends.reference"}
+_FAST: Final = "-fast"
+"""Behind the name of a backend: in lower precision, where it has that (its module's ``FAST``)."""
 _PLANNED: Final = {"cuda": "the CUDA backend is not part of this version"}
 
 
 def names() -> list[str]:
     """The names that ``load`` accepts, own ones first; ``auto`` takes the first."""
     return [*_OWN, *sorted(point.name for point in entry_points(group="livesketch.backends"))]
+
+
+def precise(name: str, precision: Precision) -> str:
+    """The name of a backend in this precision.
+
+    Raises:
+        ControlError: a precision other than ``exact`` and ``fast``.
+    """
+    if precision not in get_args(Precision):
+        raise ControlError(f"precision {precision!r:.40}: expected 'exact' or 'fast'")
+    if precision == "exact" or not isinstance(name, str):
+        return name
+    return (names()[0] if name == "auto" else name) + _FAST
 
 
 def load(name: str = "auto") -> Backend:
@@ -29,6 +45,12 @@ def load(name: str = "auto") -> Backend:
     if not isinstance(name, str):
         raise BackendUnavailableError(f"backend {name!r:.60}: expected a name, one of auto, {', '.join(names())}")
     wanted = names()[0] if name == "auto" else name
+    own = wanted.removesuffix(_FAST)
+    if own != wanted and own in _OWN:
+        fast: Backend | None = getattr(importlib.import_module(_OWN[own]), "FAST", None)
+        if fast is None:
+            raise BackendUnavailableError(f"precision 'fast': {own} has none; try backend='cpu', or precision='exact'")
+        return fast
     if wanted in _OWN:
         module = importlib.import_module(_OWN[wanted])
         backend: Backend = module.BACKEND

@@ -4,14 +4,18 @@ The step is one compiled call of the cell's kernel; ``cpu_layout`` lays out the 
 Sampling computes in float64 from the float32 density, so that its choices part from the reference only at near-ties.
 """
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import BackendUnavailableError
 from ..models.checkpoint import Checkpoint, TextCheckpoint
 from .cpu_layout import laid_out, padded
+from .crew import crew, shares
 from .kernels import common, sampling
+from .kernels.tiles import BF16
 from .numpy_batch import NumpyBatch
 from .protocol import ACTION, Steer
 
@@ -19,15 +23,26 @@ if TYPE_CHECKING:
     from .text_cpu import TextCpuBatch
 
 
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """What one thread steps."""
+
+    voices: slice
+    weights: tuple[Any, ...]
+    """As the kernel takes them, with scratch memory of its own."""
+    state: tuple[Any, ...]
+    count: NDArray[np.int64]
+
+
 class CpuBatch(NumpyBatch):
     """``Batch`` in float32; the units of a cell are padded to whole panels, and the padding stays zero."""
 
     backend = "cpu"
 
-    def __init__(self, checkpoint: Checkpoint, size: int) -> None:
+    def __init__(self, checkpoint: Checkpoint, size: int, *, fast: bool = False) -> None:
         self._hidden_size = checkpoint.hidden
         super().__init__(checkpoint, size, np.float32)
-        laid = laid_out(checkpoint, size)
+        laid = laid_out(checkpoint, size, fast=fast)
         self.types, self._kernel, self._weights = laid.types, laid.step, laid.weights
         outputs = 3 + 6 * checkpoint.mixtures
         padded_head = np.zeros((size, -(-outputs // common.WIDTH) * common.WIDTH), np.float32)
@@ -38,6 +53,15 @@ class CpuBatch(NumpyBatch):
         start = self.start_hidden, self.start_cell
         own = self.voices, self.gate_bias, *start, self.given, self.hidden, self.cell, padded_head
         self._state = (*laid.scratch, *own)
+        self._shares = [
+            _Share(
+                some, tuple(array.copy() if k in laid.own else array for k, array in enumerate(laid.weights)),
+                tuple(array[some] for array in self._state), self.count if not some.start else np.zeros(1, np.int64),
+            )
+            for some in shares(size, common.TILE)
+        ]  # fmt: skip
+        if len(self._shares) > 1:
+            self._kernel, self.types = common.unlocked(self._kernel), (*self.types, "unlocked")
 
     def _sampled(self, override: NDArray[np.float64]) -> tuple[Any, ...]:
         """What sampling reads and writes, as a kernel takes it."""
@@ -73,7 +97,10 @@ class CpuBatch(NumpyBatch):
         """``Batch.step``."""
         sampled = self._sampled(self._own_uniforms if uniforms is None else uniforms)
         if steer is None and density is None:
-            self._kernel(*self._weights, *self._state, *sampled, common.BOTH)
+            if len(self._shares) > 1:
+                self._step_together(sampled)
+            else:
+                self._kernel(*self._weights, *self._state, *sampled, common.BOTH)
             return self.actions
         with self.whole():
             self._kernel(*self._weights, *self._state, *sampled, common.UPDATE)
@@ -83,6 +110,21 @@ class CpuBatch(NumpyBatch):
                 density[:] = self._head
             self._kernel(*self._weights, *self._state, *sampled, common.ACT)
         return self.actions
+
+    def _step_together(self, sampled: tuple[Any, ...]) -> None:
+        """One step of all voices, some in each thread."""
+        kernel = self._kernel
+        mixtures, divisor, spread, override, actions, scale, max_steps, _ = sampled
+
+        def share(k: int) -> None:
+            own = self._shares[k]
+            some = own.voices
+            kernel(
+                *own.weights, *own.state, mixtures, divisor[some], spread[some], override[some], actions[some], scale,
+                max_steps, own.count, common.BOTH,
+            )  # fmt: skip
+
+        crew(len(self._shares)).run(share)
 
     def force(
         self, k: int, rows: NDArray[np.float64], density: NDArray[Any] | None = None, *, end: bool = False
@@ -128,19 +170,29 @@ class CpuBatch(NumpyBatch):
 class CpuBackend:
     """``Backend``: numba on this machine's processor."""
 
-    name = "cpu"
-
-    def __init__(self) -> None:
+    def __init__(self, name: str = "cpu", *, fast: bool = False) -> None:
+        self.name, self._fast = name, fast
         self._warm: set[tuple[str, ...]] = set()
 
     def open(self, checkpoint: Checkpoint, size: int) -> CpuBatch:
         """``Backend.open``; compiles, or loads what was compiled, so that no later step waits for it."""
-        batch = CpuBatch(checkpoint, size)
+        if self._fast and not BF16:
+            raise BackendUnavailableError(
+                "precision 'fast': this processor has no instructions for bfloat16 (avx512_bf16); expected one that "
+                "has them; try precision='exact'"
+            )
+        batch = CpuBatch(checkpoint, size, fast=self._fast)
+        batch.backend = self.name
         self._warm_up(batch)
         return batch
 
     def open_text(self, checkpoint: TextCheckpoint, size: int) -> "TextCpuBatch":
         """``Backend.open_text``; compiles or loads as ``open`` does."""
+        if self._fast:
+            raise BackendUnavailableError(
+                f"precision 'fast' of {checkpoint.name!r}, which writes: on the cpu only models that draw have it; try "
+                "precision='exact'"
+            )
         from .text_cpu import TextCpuBatch  # noqa: PLC0415 - what draws does not load it
 
         batch = TextCpuBatch(checkpoint, size)
@@ -154,3 +206,5 @@ class CpuBackend:
 
 
 BACKEND = CpuBackend()
+FAST = CpuBackend("cpu-fast", fast=True)
+"""In bfloat16: faster, and outside the promises of equality."""

@@ -31,6 +31,8 @@ class Laid:
     weights: tuple[Any, ...]
     scratch: tuple[Array, ...]
     """(N, ...) each."""
+    own: tuple[int, ...]
+    """Which of the weights are scratch that voices use one after another: threads have their own."""
     types: tuple[str, ...]
     """What the kernel is compiled for: the cell, and the number types of its weights and of the head's."""
 
@@ -40,10 +42,14 @@ def padded(units: int) -> int:
     return math.ceil(units / common.UNITS) * common.UNITS
 
 
-def laid_out(checkpoint: Checkpoint, size: int) -> Laid:
-    """The weights of a checkpoint, whose cell is one of ``models.cells.CELLS``, and scratch memory for its voices."""
-    weights, scratch = _BUILDERS[checkpoint.cell](checkpoint)
-    (head_w,), (scale,) = raw([checkpoint.tensors["head.w"]])
+def laid_out(checkpoint: Checkpoint, size: int, *, fast: bool = False) -> Laid:
+    """The weights of a checkpoint, whose cell is one of ``models.cells.CELLS``, and scratch memory for its voices.
+
+    ``fast``: weights and inputs of products rounded to bfloat16.
+    """
+    take = rounded if fast else raw
+    weights, inputs, scratch = _BUILDERS[checkpoint.cell](checkpoint, take)
+    (head_w,), (scale,) = take([checkpoint.tensors["head.w"]])
     scale *= factor(head_w)
     units = padded(checkpoint.hidden)
     head_b = checkpoint.tensors["head.b"].dense()[None].astype(np.float32)
@@ -52,7 +58,11 @@ def laid_out(checkpoint: Checkpoint, size: int) -> Laid:
     return Laid(
         importlib.import_module(f".kernels.{checkpoint.cell}", __package__).step,
         (*weights, *head, *own),
-        tuple(np.zeros((size, *shape), np.float32) for shape in scratch),
+        (
+            *(np.zeros((size, length), np.uint16 if fast else np.float32) for length in inputs),
+            *(np.zeros((size, *shape), np.float32) for shape in scratch),
+        ),
+        (len(weights) + len(head) + 1, *([len(weights) - 1] if checkpoint.cell == "hyper" else [])),
         (checkpoint.cell, str(weights[0].dtype), str(head[0].dtype)),
     )
 
@@ -64,13 +74,20 @@ def raw(tensors: list[Tensor]) -> tuple[list[Array], list[float]]:
     return [tensor.dense().astype(np.float32) for tensor in tensors], [1.0] * len(tensors)
 
 
-_Shapes: TypeAlias = tuple[tuple[int, ...], ...]
+def rounded(tensors: list[Tensor]) -> tuple[list[Array], list[float]]:
+    """Values rounded to bfloat16, with scale 1."""
+    return [common.bf16(tensor.dense().astype(np.float32)) for tensor in tensors], [1.0] * len(tensors)
 
 
-def _gates(checkpoint: Checkpoint) -> tuple[Array, Array]:
+_Take: TypeAlias = Callable[[list[Tensor]], tuple[list[Array], list[float]]]
+_Parts: TypeAlias = tuple[tuple[Any, ...], tuple[int, ...], tuple[tuple[int, ...], ...]]
+"""The kernel's weights; how long each voice's inputs of products are; the shapes of its other scratch memory."""
+
+
+def _gates(checkpoint: Checkpoint, take: _Take) -> tuple[Array, Array]:
     """The matrix of a step's input and h as one (P, K, 128), and the scales of its rows (K,)."""
     names = "decoder.w_x", "decoder.w_h"
-    (w_x, w_h), (scale_x, scale_h) = raw([checkpoint.tensors[name] for name in names])
+    (w_x, w_h), (scale_x, scale_h) = take([checkpoint.tensors[name] for name in names])
     rows = whole_turns(5 + padded(checkpoint.hidden))
     gates = common.by_panel(np.concatenate([w_x[:5], w_h]), checkpoint.hidden)
     scales = np.full(rows, scale_h, np.float32)
@@ -92,27 +109,28 @@ def _norms(norms: Norms) -> Array:
     return np.ascontiguousarray(np.concatenate(parts, axis=1), np.float32)
 
 
-def _lstm(checkpoint: Checkpoint) -> tuple[tuple[Any, ...], _Shapes]:
-    gates, scales = _gates(checkpoint)
-    return (gates, scales), ((len(scales),),)
+def _lstm(checkpoint: Checkpoint, take: _Take) -> _Parts:
+    gates, scales = _gates(checkpoint, take)
+    return (gates, scales), (len(scales),), ()
 
 
-def _layer_norm(checkpoint: Checkpoint) -> tuple[tuple[Any, ...], _Shapes]:
-    gates, scales = _gates(checkpoint)
+def _layer_norm(checkpoint: Checkpoint, take: _Take) -> _Parts:
+    gates, scales = _gates(checkpoint, take)
     norms = _norms(norms_of(checkpoint.tensors, "decoder", checkpoint.forget_bias))
-    return (gates, scales, norms, checkpoint.hidden), ((len(scales),), (4 * padded(checkpoint.hidden),))
+    return (gates, scales, norms, checkpoint.hidden), (len(scales),), ((4 * padded(checkpoint.hidden),),)
 
 
 _MATRICES: Final = ("w_x", "w_h", "hyper.w_x", "hyper.w_h")
 _PARTS: Final = ("scale_x", "scale_h", "shift")
 
 
-def _hyper(checkpoint: Checkpoint) -> tuple[tuple[Any, ...], _Shapes]:
+def _hyper(checkpoint: Checkpoint, take: _Take) -> _Parts:
     tensors, units = checkpoint.tensors, checkpoint.hidden
     names = [*_MATRICES, *(f"{part}.{end}" for end in ("z", "w") for part in _PARTS)]
-    arrays, scales = raw([tensors[f"decoder.{name}"] for name in names])
+    arrays, scales = take([tensors[f"decoder.{name}"] for name in names[:7]])
+    mixed, mixed_scales = raw([tensors[f"decoder.{name}"] for name in names[7:]])
     w_x, w_h, small_x, small_h = arrays[:4]
-    small_units, size = arrays[4].shape[0], arrays[7].shape[1]
+    small_units, size = arrays[4].shape[0], mixed[0].shape[1]
     main, behind = padded(units), padded(small_units)
     small, small_scales = _small(small_x, small_h, scales[2:4], units)
     own_scales = np.full(INPUT + main, scales[1], np.float32)
@@ -124,21 +142,22 @@ def _hyper(checkpoint: Checkpoint) -> tuple[tuple[Any, ...], _Shapes]:
     for part in (0, 1):  # the shift has none
         bias = _gates_padded(tensors[f"decoder.{_PARTS[part]}.z_b"].dense(), size, turns)
         z_b[part, : len(bias)] = bias
-    w_z = np.zeros((main // common.UNITS, 3, turns, common.WIDTH), arrays[7].dtype)
+    w_z = np.zeros((main // common.UNITS, 3, turns, common.WIDTH), mixed[0].dtype)
     for part in range(3):
-        columns = np.moveaxis(arrays[7 + part], 0, 1).reshape(size, 4 * units)
+        columns = np.moveaxis(mixed[part], 0, 1).reshape(size, 4 * units)
         w_z[:, part] = common.parted(common.by_panel(columns, units), turns)
     own_x, own_h = (common.by_panel(matrix, units) for matrix in (w_x[:5], w_h))
     shift_b = common.by_panel(tensors["decoder.b"].dense(), units).astype(np.float32)
     norms, small_norms = (
         _norms(norms_of(tensors, prefix, checkpoint.forget_bias)) for prefix in ("decoder", "decoder.hyper")
     )
+    z_scales = np.array(scales[4:7], np.float32) * np.float32(factor(z_w))
     weights = (
-        small, small_scales, small_norms, small_units, z_w, z_b, np.array(scales[4:7], np.float32) * np.float32(factor(z_w)), w_z,
-        np.array(scales[7:], np.float32), common.pack(own_x, INPUT), common.pack(own_h, main), own_scales, shift_b,
+        small, small_scales, small_norms, small_units, z_w, z_b, z_scales, w_z,
+        np.array(mixed_scales, np.float32), common.pack(own_x, INPUT), common.pack(own_h, main), own_scales, shift_b,
         norms, units, np.zeros((5, common.TILE, common.WIDTH), np.float32),
     )  # fmt: skip
-    return weights, ((len(small_scales),), (len(own_scales),), (3, z_b.shape[1]), (4 * max(main, behind),))
+    return weights, (len(small_scales), len(own_scales)), ((3, z_b.shape[1]), (4 * max(main, behind),))
 
 
 def _small(w_x: Array, w_h: Array, scales: list[float], units: int) -> tuple[Array, Array]:
@@ -161,7 +180,7 @@ def _gates_padded(values: Array, size: int, turns: int) -> Array:
     return out.reshape(*values.shape[:-1], 4 * turns)
 
 
-_BUILDERS: Final[Mapping[str, Callable[[Checkpoint], tuple[tuple[Any, ...], _Shapes]]]] = {
+_BUILDERS: Final[Mapping[str, Callable[[Checkpoint, _Take], _Parts]]] = {
     "lstm": _lstm,
     "layer_norm": _layer_norm,
     "hyper": _hyper,

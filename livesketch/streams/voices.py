@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import sampling
+from ..backends import Precision, precise
 from ..controls import Controls
 from ..errors import ControlError
 from ..events import PenAction
@@ -150,6 +151,7 @@ def voices(
     temperature: float | None = None,
     convention: Convention | None = None,
     backend: str = "auto",
+    precision: Precision = "exact",
     **options: Unpack[TextOptions],
 ) -> "SketchVoices | TextVoices":
     """Many voices (n) of a model that draw, or write, at the same time.
@@ -164,10 +166,12 @@ def voices(
     if isinstance(open_any(model), TextCheckpoint):
         if convention is not None:
             raise ControlError(f"convention {convention!r:.40}: a text model has none; leave it out")
+        if precision != "exact":
+            raise ControlError(f"precision {precision!r:.40}: for models that draw; a text model has 'exact'")
         return text_voices(model, n, seed=seed, temperature=temperature, backend=backend, **options)
     if options:
         raise ControlError(f"{', '.join(options)}: for text models, and {os.fspath(model)!r} draws; leave that out")
     controls = Controls(0.65 if temperature is None else temperature, convention or "js")
     checked = sampling.checked_seed(seed)
     checkpoint, label = open_model(model)
-    return SketchVoices(checkpoint, label, n, controls, checked, backend)
+    return SketchVoices(checkpoint, label, n, controls, checked, precise(backend, precision))

@@ -3,6 +3,7 @@
 Layout: a gate matrix is cut into panels of 32 units, (panel, k, 4 gates * 32), another into panels of 128 columns.
 """
 
+import functools
 import hashlib
 import logging
 import math
@@ -11,8 +12,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numba import njit
+from numba import njit, types
 from numba.core.caching import FunctionCache
+from numba.extending import intrinsic, overload
 from numpy.typing import NDArray
 
 from .tiles import LANES, MANY, interleaved, tile
@@ -58,9 +60,12 @@ _SOURCES: Final = _sources()
 class _Cache(FunctionCache):
     """numba's cache on disk. Its own key sees changes in the file of a function, not in those of what it calls."""
 
+    variant = ""
+    """What one function compiled in several ways is told apart by."""
+
     def _index_key(self, sig: Any, codegen: Any) -> Any:
         own = super()._index_key(sig, codegen)  # type: ignore[no-untyped-call, unused-ignore]
-        return *own, _SOURCES
+        return *own, _SOURCES, self.variant
 
 
 def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -70,6 +75,7 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
         try:
             kernel = njit(cache=True, error_model="numpy", **options)(function)
             cache = _Cache(function)  # type: ignore[no-untyped-call, unused-ignore]
+            cache.variant = "nogil" if options.get("nogil") else ""
             kernel._cache = cache  # noqa: SLF001 - what cache=True sets; numba gives no other way to its key
         except RuntimeError as err:
             _LOG.warning("%s; set NUMBA_CACHE_DIR to a folder that can be written to start faster", err)
@@ -77,6 +83,15 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
         return kernel
 
     return decorate
+
+
+@functools.cache
+def unlocked(kernel: Any) -> Any:
+    """The kernel again, without the interpreter's lock while it runs, so that several threads run at a time.
+
+    One voice keeps the lock: beside a busy prompt it would wait for milliseconds to have it back.
+    """
+    return compiled(nogil=True)(kernel.py_func)
 
 
 @compiled(fastmath=FMA)
@@ -124,11 +139,49 @@ def copy(values: Any, out: Any) -> None:
         out[k] = values[k]
 
 
+def bf16(values: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """The nearest bfloat16 of finite numbers, as uint16; halves go to the even one."""
+    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
+    return np.asarray((bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16), np.uint16)
+
+
+def as_input(value: Any, out: Any) -> Any:
+    """A number the way an array of inputs keeps it: ``bf16`` where that is of uint16."""
+    raise NotImplementedError
+
+
+@overload(as_input, inline="always")
+def _as_input_of(value: Any, out: Any) -> Any:  # noqa: ARG001 - the same arguments
+    def kept(value: Any, out: Any) -> Any:  # noqa: ARG001 - likewise
+        return value
+
+    if out.dtype != types.uint16:
+        return kept
+
+    def rounded(value: Any, out: Any) -> Any:  # noqa: ARG001 - likewise
+        bits = _bits(value)
+        return np.uint16((bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16))
+
+    return rounded
+
+
+def _bits_of(_: Any, value: Any) -> Any:  # noqa: ARG001 - what an intrinsic takes
+    """The bits of a float32, as uint32."""
+
+    def generate(context: Any, builder: Any, _: Any, values: Any) -> Any:
+        return builder.bitcast(values[0], context.get_value_type(types.uint32))
+
+    return types.uint32(types.float32), generate
+
+
+_bits: Any = intrinsic(_bits_of)
+
+
 @compiled(fastmath=FMA)
 def times(values: Any, scales: Any, out: Any) -> None:
-    """``out[: len(values)] = values * scales``."""
+    """``out[: len(values)] = values * scales``, rounded to bfloat16 where ``out`` is of uint16."""
     for k in range(values.shape[0]):
-        out[k] = values[k] * scales[k]
+        out[k] = as_input(values[k] * scales[k], out)
 
 
 @compiled()

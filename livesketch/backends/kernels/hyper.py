@@ -7,7 +7,23 @@ from typing import Any
 
 import numpy as np
 
-from .common import ACT, FMA, INPUT, ROWS, TILE, UNITS, UPDATE, WIDTH, begin, compiled, copy, head_of, products, times
+from .common import (
+    ACT,
+    FMA,
+    INPUT,
+    ROWS,
+    TILE,
+    UNITS,
+    UPDATE,
+    WIDTH,
+    as_input,
+    begin,
+    compiled,
+    copy,
+    head_of,
+    products,
+    times,
+)
 from .layer_norm import normed
 from .sampling import act
 
@@ -67,7 +83,7 @@ def _embedded(z_w: Any, z_b: Any, z_scales: Any, w_scales: Any, sums: Any, input
     for part in range(3):
         for n in range(hidden.shape[0]):
             for k in range(size):
-                inputs[n, k] = hidden[n, k] * z_scales[part]
+                inputs[n, k] = as_input(hidden[n, k] * z_scales[part], inputs)
         for q in range(z_w.shape[1]):
             first, last = q * WIDTH, (q + 1) * WIDTH
             for n in range(0, hidden.shape[0], TILE):
