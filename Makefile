@@ -7,6 +7,7 @@ VENV ?= .venv
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check
 TESTS ?=
 SEED ?= 23
+JS = benchmarks/js/node_modules
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow check bench peers
@@ -35,9 +36,9 @@ check: $(VENV)/.livesketch-dev ## Lint, format and types; changes nothing
 	$(VENV)/bin/mypy
 
 bench: $(VENV)/.livesketch-dev ## Time one step beside other engines, the import and the first pen action
-	$(VENV)/bin/python -m benchmarks
+	$(VENV)/bin/python -m benchmarks step import first-action
 
-peers: $(VENV)/.livesketch-peers ## Install the Python packages that tests and benchmarks compare with
+peers: $(VENV)/.livesketch-peers $(JS)/.livesketch ## Install the Python and npm packages that tests and benchmarks compare with
 
 $(VENV)/bin/python:
 	@command -v $(PYTHON) >/dev/null || { \
@@ -61,3 +62,8 @@ $(VENV)/.livesketch-dev: $(VENV)/.livesketch
 $(VENV)/.livesketch-peers: $(VENV)/.livesketch-dev
 	$(PIP) install -c constraints.txt -e '.[peers]'
 	@touch $@
+
+$(JS)/.livesketch: benchmarks/js/package.json
+	@command -v npm >/dev/null || { \
+	  echo "No npm here: @magenta/sketch is not installed, and what compares with it says so. Debian: nodejs and npm" >&2; exit 0; }; \
+	cd benchmarks/js && npm install --no-audit --no-fund && touch node_modules/.livesketch

@@ -1,4 +1,6 @@
-"""The same step in other ways: what a reader would write with PyTorch, NumPy or onnxruntime.
+"""The same step in other ways: what all of them start from, and NumPy.
+
+``peers_torch``, ``peers_onnx`` and ``peers_js`` have the others.
 
 All take the same temperature, feed each action back, and begin a new drawing after END. What is constant during a
 drawing (the label's part of the gates) is already in their bias, so none pays for it.
@@ -70,6 +72,28 @@ def weights(checkpoint: Checkpoint, label: str | None) -> Weights:
         start=np.array(checkpoint.start_token, np.float32),
         max_steps=checkpoint.max_steps,
     )
+
+
+def parameters(heads: Array) -> Array:
+    """Outputs of the head (n, 3 + 6M) as the density's parameters: probabilities, means, deviations, correlations."""
+    pen, pi, mu, log_sigma, raw = np.split(heads, np.cumsum([3, *((len(heads[0]) - 3) // 6 * k for k in (1, 2, 2))]), 1)
+
+    def softmax(logits: Array) -> Array:
+        weight = np.exp(logits - logits.max(1, keepdims=True))
+        return np.asarray(weight / weight.sum(1, keepdims=True))
+
+    return np.concatenate([softmax(pen), softmax(pi), mu, np.exp(log_sigma), np.tanh(raw)], 1)
+
+
+def forced(engine: Any, inputs: Array) -> Array:
+    """What an engine makes of these inputs (n, 5) from the beginning of a drawing: parameters (n, 3 + 6M)."""
+    if hasattr(engine, "parameters"):
+        found: Array = engine.parameters(inputs)
+        return found
+    engine.begin()
+    found = parameters(np.array([np.array(engine.head(given)) for given in inputs]))
+    engine.begin()
+    return found
 
 
 class NumpySampler:
@@ -147,141 +171,3 @@ class NumpyEngine:
         for _ in range(steps):
             if self._sampler.next_input(self._update(), self._given):
                 self.begin()
-
-
-class TorchEngine:
-    """The port most people write: LSTMCell, a linear layer and torch.distributions, without gradients."""
-
-    def __init__(self, w: Weights) -> None:
-        import torch
-
-        torch.set_num_threads(1)
-        self._torch, self._weights = torch, w
-        self._lstm, self._linear = torch.nn.LSTMCell(5, w.units), torch.nn.Linear(w.units, len(w.head_b))
-        i, j, f, o = np.split(np.arange(4 * w.units), 4)
-        order = np.concatenate([i, f, j, o])  # PyTorch's order of gates
-        with torch.no_grad():
-            self._lstm.weight_ih.copy_(torch.from_numpy(w.w[:5, order].T.copy()))
-            self._lstm.weight_hh.copy_(torch.from_numpy(w.w[5:, order].T.copy()))
-            self._lstm.bias_ih.copy_(torch.from_numpy(w.b[order]))
-            self._lstm.bias_hh.zero_()
-            self._linear.weight.copy_(torch.from_numpy(w.head_w.T.copy()))
-            self._linear.bias.copy_(torch.from_numpy(w.head_b))
-        self.begin()
-
-    def begin(self) -> None:
-        torch, w = self._torch, self._weights
-        self._state = torch.from_numpy(w.hidden.copy())[None], torch.from_numpy(w.cell.copy())[None]
-        self._given, self._steps = torch.from_numpy(w.start.copy())[None], 0
-
-    def head(self, given: Array) -> Array:
-        self._given = self._torch.from_numpy(given.copy())[None]
-        with self._torch.no_grad():
-            values: Array = self._update()[0].numpy()
-        return values
-
-    def _update(self) -> Any:
-        self._state = self._lstm(self._given, self._state)
-        return self._linear(self._state[0])
-
-    def run(self, steps: int) -> None:
-        with self._torch.no_grad():
-            for _ in range(steps):
-                self._step()
-
-    def _step(self) -> None:
-        torch = self._torch
-        pen, pi, mu_x, mu_y, log_x, log_y, raw = self._update()[0].split([3] + 6 * [self._weights.mixtures])
-        k = torch.distributions.Categorical(logits=pi / DIVISOR).sample()
-        state = torch.distributions.Categorical(logits=pen / DIVISOR).sample()
-        sigma_x, sigma_y, rho = log_x[k].exp() * SPREAD, log_y[k].exp() * SPREAD, raw[k].tanh()
-        nought = torch.zeros(())
-        rows = [torch.stack([sigma_x, nought]), torch.stack([rho * sigma_y, (1 - rho**2).sqrt() * sigma_y])]
-        place = torch.distributions.MultivariateNormal(torch.stack([mu_x[k], mu_y[k]]), scale_tril=torch.stack(rows))
-        self._given = torch.cat([place.sample(), torch.nn.functional.one_hot(state, 3).float()])[None]
-        self._steps += 1
-        if state.item() == 2 or self._steps >= self._weights.max_steps:
-            self.begin()
-
-
-class OnnxEngine:
-    """onnxruntime in float32 with bound buffers, state going back and forth between two; NumPy samples."""
-
-    def __init__(self, w: Weights) -> None:
-        import onnxruntime as ort
-
-        settings = ort.SessionOptions()
-        settings.intra_op_num_threads = settings.inter_op_num_threads = 1
-        session = ort.InferenceSession(onnx_model(w), settings, providers=["CPUExecutionProvider"])
-        self._weights, self._sampler, self._session = w, NumpySampler(w), session
-        self._given, self._head = np.zeros((1, 5), np.float32), np.zeros((1, len(w.head_b)), np.float32)
-        self._hidden, self._cell = np.zeros((2, 1, w.units), np.float32), np.zeros((2, 1, w.units), np.float32)
-        values = {
-            "x": self._given, "y": self._head,
-            **{f"h{k}": self._hidden[k] for k in (0, 1)}, **{f"c{k}": self._cell[k] for k in (0, 1)},
-        }  # fmt: skip
-        # An OrtValue made from a NumPy array shares its memory.
-        bound = {name: ort.OrtValue.ortvalue_from_numpy(array) for name, array in values.items()}
-        self._bindings = []
-        for k in (0, 1):
-            binding = session.io_binding()
-            for name, value in (("x", "x"), ("h", f"h{k}"), ("c", f"c{k}")):
-                binding.bind_ortvalue_input(name, bound[value])
-            for name, value in (("y", "y"), ("h_next", f"h{1 - k}"), ("c_next", f"c{1 - k}")):
-                binding.bind_ortvalue_output(name, bound[value])
-            self._bindings.append(binding)
-        self._keep, self._turn = bound, 0
-        self.begin()
-
-    def begin(self) -> None:
-        self._hidden[self._turn][0], self._cell[self._turn][0] = self._weights.hidden, self._weights.cell
-        self._sampler.begin(self._given[0])
-
-    def head(self, given: Array) -> Array:
-        self._given[0] = given
-        return self._update()
-
-    def _update(self) -> Array:
-        self._session.run_with_iobinding(self._bindings[self._turn])
-        self._turn = 1 - self._turn
-        row: Array = self._head[0]
-        return row
-
-    def run(self, steps: int) -> None:
-        for _ in range(steps):
-            if self._sampler.next_input(self._update(), self._given[0]):
-                self.begin()
-
-
-def onnx_model(w: Weights) -> bytes:
-    """One step as an ONNX graph: x (1, 5), h and c (1, H) in; y (1, 3 + 6M), h_next and c_next out."""
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
-
-    def value(name: str, width: int) -> Any:
-        return helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, width])
-
-    gates = ["i", "j", "f", "o"]
-    nodes = [
-        helper.make_node("Concat", ["x", "h"], ["xh"], axis=1),
-        helper.make_node("Gemm", ["xh", "w", "b"], ["gates"]),
-        helper.make_node("Split", ["gates"], [f"{gate}_in" for gate in gates], axis=1, num_outputs=4),
-        *(helper.make_node("Tanh" if g == "j" else "Sigmoid", [f"{g}_in"], [g]) for g in gates),
-        helper.make_node("Mul", ["f", "c"], ["kept"]),
-        helper.make_node("Mul", ["i", "j"], ["added"]),
-        helper.make_node("Add", ["kept", "added"], ["c_next"]),
-        helper.make_node("Tanh", ["c_next"], ["c_tanh"]),
-        helper.make_node("Mul", ["o", "c_tanh"], ["h_next"]),
-        helper.make_node("Gemm", ["h_next", "head_w", "head_b"], ["y"]),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "sketch_decoder_step",
-        [value("x", 5), value("h", w.units), value("c", w.units)],
-        [value("y", len(w.head_b)), value("h_next", w.units), value("c_next", w.units)],
-        [numpy_helper.from_array(getattr(w, name), name) for name in ("w", "b", "head_w", "head_b")],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    onnx.checker.check_model(model)
-    data: bytes = model.SerializeToString()
-    return data

@@ -5,6 +5,7 @@ import os
 import platform
 import statistics
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
@@ -35,23 +36,29 @@ class Result:
     facts: dict[str, Any]
     """What was measured: model, sizes, counts."""
     series: list[Series]
-    compare_with: str | None = None
-    """The row that the ratio column divides by."""
+    ratios: dict[str, str] = field(default_factory=dict)
+    """Columns, each with the row that it divides medians by."""
+    derived: dict[str, Callable[[Series], float]] = field(default_factory=dict)
+    """Further columns, from a row."""
     absent: dict[str, str] = field(default_factory=dict)
     """What was not measured, and why."""
+    errors: dict[str, float] = field(default_factory=dict)
+    """Largest difference from the backend ``reference`` in a parameter of the density, by row."""
 
 
 def show(result: Result) -> None:
     """The table, on stdout."""
     print(f"{result.suite}: {', '.join(f'{key} {value}' for key, value in result.facts.items())}")
-    base = next((row.median for row in result.series if row.name == result.compare_with), None)
+    medians = {row.name: row.median for row in result.series}
+    bases = {title: medians[name] for title, name in result.ratios.items() if name in medians}
     width = max(len(row.name) for row in result.series)
-    columns = ["median", "least", "most"] + (["ratio"] if base else [])
+    columns = ["median", "least", "most", *bases, *result.derived, *(["error"] if result.errors else [])]
     print(f"  {result.unit:>{width}}  {' '.join(f'{column:>9}' for column in columns)}")
     for row in result.series:
         numbers = [f"{value:9.3f}" for value in (row.median, min(row.values), max(row.values))]
-        if base:
-            numbers.append(f"{row.median / base:9.2f}")
+        numbers += [f"{row.median / base:9.2f}" for base in bases.values()]
+        numbers += [f"{column(row):9.1f}" for column in result.derived.values()]
+        numbers += [f"{result.errors[row.name]:9.1e}"] if row.name in result.errors else []
         print(f"  {row.name:{width}}  {' '.join(numbers)}")
     for name, why in result.absent.items():
         print(f"  {name:{width}}  not measured: {why}")
@@ -69,6 +76,7 @@ def write(result: Result, folder: Path) -> str:
         "machine": machine(),
         "series": {row.name: [round(value, 4) for value in row.values] for row in result.series},
         "absent": result.absent,
+        "errors": {name: float(f"{error:.3g}") for name, error in result.errors.items()},
     }
     path = folder / f"{result.suite}-{now:%Y-%m-%d-%H%M%S}.json"
     path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 from .report import Series
 
-Run = Callable[[int], object]
-"""Takes that many steps."""
+Run = Callable[[int], float | None]
+"""Takes that many steps; gives the seconds that they took where it measured itself, else None."""
 
 WARM_STEPS = 20
 """Steps before each measurement: the engine measured before has filled the caches with its own weights."""
@@ -29,12 +29,23 @@ def interleaved(engines: dict[str, Run], rounds: int, steps: int) -> list[Series
             for name in order:
                 engines[name](min(WARM_STEPS, steps))
                 start = time.perf_counter()
-                engines[name](steps)
-                values[name].append((time.perf_counter() - start) / steps * 1e6)
+                own = engines[name](steps)
+                seconds = time.perf_counter() - start if own is None else own
+                values[name].append(seconds / steps * 1e6)
     finally:
         gc.enable()
         progress("")
     return [Series(name, values[name]) for name in engines]
+
+
+def repeat(step: Callable[[], object]) -> Run:
+    """A call a step."""
+
+    def run(steps: int) -> None:
+        for _ in range(steps):
+            step()
+
+    return run
 
 
 def progress(text: str) -> None:

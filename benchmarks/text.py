@@ -8,25 +8,39 @@ from typing import Any
 
 import numpy as np
 
+from . import limits
 from .report import Result
-from .rounds import Run, interleaved
-from .step import repeat
+from .rounds import Run, interleaved, repeat
 
 SYMBOLS, UNITS, LAYERS = 5500, 512, 2
 STREAM = "livesketch cpu, next(stream)"
+LIMIT = "reading the stored weights once"
 
 
 def suite(*, model: str, rounds: int, steps: int) -> Result:  # noqa: ARG001 - the suites' signature
+    import torch
+
+    torch.set_num_threads(1)
     checkpoint = random_model()
     engines = livesketch_engines(checkpoint)
     engines["PyTorch, nn.LSTM, softmax and multinomial, no_grad"] = torch_engine()
+    engines["PyTorch, LSTMCell, softmax and multinomial, inference_mode"] = cells_engine()
+    data = b"".join(tensor.values.tobytes() for name, tensor in checkpoint.tensors.items())
+    engines[LIMIT] = limits.reading(data)
     return Result(
         suite="text",
         unit="us",
-        facts={"symbols": SYMBOLS, "hidden": UNITS, "layers": LAYERS, "threads": 1, "rounds": rounds, "steps": steps},
+        facts={
+            "symbols": SYMBOLS,
+            "hidden": UNITS,
+            "layers": LAYERS,
+            "weights read per step (MB)": round(len(data) / 1e6, 3),
+            "threads": 1,
+            "rounds": rounds,
+            "steps": steps,
+        },
         series=interleaved(engines, rounds, steps),
-        compare_with=STREAM,
-        absent={},
+        ratios={"x stream": STREAM, "x limit": LIMIT},
     )
 
 
@@ -82,5 +96,28 @@ def torch_engine() -> Run:
             for _ in range(steps):
                 out, state = layers(embedding(token)[None], state)
                 token = torch.multinomial(torch.softmax(head(out[0]), -1), 1)[0]
+
+    return run
+
+
+def cells_engine() -> Run:
+    """An LSTMCell for each layer, whose small steps cost less than those of nn.LSTM."""
+    import torch
+
+    embedding = torch.nn.Embedding(SYMBOLS, UNITS)
+    cells = [torch.nn.LSTMCell(UNITS, UNITS) for _ in range(LAYERS)]
+    head = torch.nn.Linear(UNITS, SYMBOLS)
+    state = [(torch.zeros(1, UNITS), torch.zeros(1, UNITS)) for _ in cells]
+    token = torch.zeros(1, dtype=torch.long)
+
+    def run(steps: int) -> None:
+        nonlocal token
+        with torch.inference_mode():
+            for _ in range(steps):
+                value = embedding(token)
+                for k, cell in enumerate(cells):
+                    state[k] = cell(value, state[k])
+                    value = state[k][0]
+                token = torch.multinomial(torch.softmax(head(value), -1), 1)[0]
 
     return run
