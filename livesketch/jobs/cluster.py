@@ -1,0 +1,105 @@
+"""The parts drawn on a Dask cluster (extra ``cluster``): Dask hands them out, and again where a worker is lost.
+
+A task gets the model, a range of numbers and no more, and gives back arrays, so that workers need no files; each needs
+the same version of livesketch. Dask's workers run what its scheduler sends: a cluster belongs in a network that is
+trusted, or behind Dask's own TLS.
+"""
+
+import itertools
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from typing import Any, Final
+
+from ..errors import BackendUnavailableError, LivesketchError, MissingExtraError, OutputError
+from ..streams.bulk import Subject
+from .parts import Kind, Part, drawn_part
+
+_AHEAD: Final = 2
+"""Parts for each thread of the cluster that are asked for at a time."""
+
+_PATIENCE: Final = "20s"
+"""For a scheduler to answer."""
+
+
+def on_cluster(
+    subject: Subject, parts: Sequence[range], kind: Kind, voices: int, address: str, version: str
+) -> Generator[Part, None, None]:
+    """The parts, drawn by the workers of the cluster with this address, as they are finished.
+
+    Args:
+        subject: what is drawn.
+        parts: their numbers.
+        kind: what their rows are.
+        voices: drawings that a task makes at a time.
+        address: of the scheduler, such as ``tcp://10.0.0.1:8786``, or its scheduler file, ``*.json``.
+        version: of this program, which the workers' must be.
+
+    Raises:
+        MissingExtraError: Dask is not installed.
+        OutputError: no scheduler answers.
+        BackendUnavailableError: a worker cannot draw, or workers die again and again.
+    """
+    with closing(_client(address)) as client:
+        yield from _drawn(client, subject, parts, kind, voices, version)
+
+
+def _client(address: str) -> Any:
+    try:
+        from distributed import Client  # noqa: PLC0415 - an extra, and it takes a second to load
+    except ModuleNotFoundError as err:
+        raise MissingExtraError('a cluster needs the package distributed; pip install "livesketch[cluster]"') from err
+    where = {"scheduler_file": address} if address.endswith(".json") else {"address": address}
+    try:
+        return Client(**where, timeout=_PATIENCE, set_as_default=False, name="livesketch")
+    except (OSError, ValueError, TypeError) as err:
+        raise OutputError(
+            f"cluster {address!r:.80}: no scheduler answers ({err}); expected an address such as tcp://10.0.0.1:8786, "
+            "or a scheduler file; `dask scheduler` shows its own"
+        ) from err
+
+
+def _drawn(
+    client: Any, subject: Subject, parts: Sequence[range], kind: Kind, voices: int, version: str
+) -> Generator[Part, None, None]:
+    import dask  # noqa: PLC0415 - loaded with distributed
+    from distributed import as_completed  # noqa: PLC0415 - likewise
+
+    with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):
+        # A task's result, not scattered data: where the worker that holds it is lost, Dask makes it again.
+        own = client.submit(_same, subject, pure=False)
+    coming = iter(parts)
+    done = as_completed()
+
+    def ask(count: int) -> None:
+        for part in itertools.islice(coming, count):
+            done.add(client.submit(_draw, own, part, kind, voices, version, pure=False))
+
+    ask(_AHEAD * max(1, sum(client.nthreads().values())))
+    for future in done:
+        try:
+            part = future.result()
+        except LivesketchError:
+            raise
+        except Exception as err:
+            raise BackendUnavailableError(
+                f"the cluster could not draw a part ({type(err).__name__}: {err!s:.300}); each worker needs "
+                f"livesketch {version} and memory for it; what is done is kept, and the same command goes on"
+            ) from err
+        future.release()
+        ask(1)
+        yield part
+
+
+def _same(subject: Subject) -> Subject:
+    return subject
+
+
+def _draw(subject: Subject, part: range, kind: Kind, voices: int, version: str) -> Part:
+    """On a worker."""
+    from .. import __version__  # noqa: PLC0415 - the package above asks for nothing below
+
+    if __version__ != version:
+        raise BackendUnavailableError(
+            f"a worker has livesketch {__version__}; expected {version}, as here: install the same there"
+        )
+    return drawn_part(subject, part, kind, voices)
