@@ -9,7 +9,7 @@ from pathlib import Path
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ[_variable] = "1"
 
-from . import jitter, report, startup, step, text, training  # noqa: E402 - after the variables above
+from . import bulk, jitter, report, startup, step, text, training  # noqa: E402 - after the variables above
 
 SUITES = {
     "step": step.suite,
@@ -18,6 +18,7 @@ SUITES = {
     "first-action": startup.first_action_suite,
     "training": training.suite,
     "jitter": jitter.suite,
+    "bulk": bulk.suite,
 }
 
 
@@ -29,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--rounds",
         type=int,
         default=15,
-        help="rounds of `step`, `text` and `training`; each measures every engine once",
+        help="rounds of `step`, `text`, `training` and `bulk`; each measures every engine once",
     )
     parser.add_argument("--steps", type=int, default=300, help="steps of one measurement of `step` and `text`")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results", help="folder for the JSON files")

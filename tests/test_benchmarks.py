@@ -88,7 +88,7 @@ def test_the_peers_sampler_keeps_to_the_density(peers: Any, weights: Any) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("suite", ["step", "import", "first-action", "training"])
+@pytest.mark.parametrize("suite", ["step", "import", "first-action", "training", "bulk"])
 def test_a_suite_runs_and_writes_what_it_found(suite: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks", suite, "--rounds", "2", "--steps", "5", "--out", str(tmp_path)]
     done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, timeout=110, check=False)

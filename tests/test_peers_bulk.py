@@ -1,4 +1,4 @@
-"""Many drawings on a Dask cluster: a scheduler and worker processes of this machine, as `dask scheduler` starts them."""
+"""Many drawings on a Dask cluster: a scheduler and workers on this machine, each a process of its own."""
 
 import os
 import subprocess
@@ -37,11 +37,9 @@ def begin(program: list[str], folder: Path, log: str = "log") -> "subprocess.Pop
 def cluster(folder: Path, workers: int) -> "Iterator[tuple[str, list[subprocess.Popen[str]]]]":
     """Its scheduler file, and its worker processes, none of which anything starts again."""
     file = str(folder / "scheduler.json")
-    nothing = ["--no-dashboard"]
-    own = [
-        ["distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", file, *nothing],
-        *[["distributed.cli.dask_worker", "--scheduler-file", file, "--nthreads", "1", "--no-nanny", *nothing]] * workers,
-    ]  # fmt: skip
+    common = ["--scheduler-file", file, "--no-dashboard"]
+    one = ["distributed.cli.dask_worker", *common, "--nthreads", "1", "--no-nanny"]
+    own = [["distributed.cli.dask_scheduler", *common, "--host", "127.0.0.1", "--port", "0"], *[one] * workers]
     started: list[subprocess.Popen[str]] = []
     try:
         for program in own:
