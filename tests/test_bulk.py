@@ -1,5 +1,6 @@
 """Many drawings: the same however they are split over voices, ranges, processes and resumed runs."""
 
+import contextlib
 import errno
 import itertools
 import json
@@ -89,7 +90,7 @@ def draw(*args):
     ids=str,
 )
 def test_a_bulk_out_of_range_is_refused(model, n, how):
-    with pytest.raises(ControlError, match="expected"):
+    with pytest.raises(ControlError, match=r"expected|has no labels"):
         ls.bulk(model, n, **how)
 
 
@@ -150,11 +151,10 @@ MODELS = {
 }
 
 
-@pytest.mark.parametrize("backend", ["cpu", "reference"])
-@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize(
+    ("kind", "backend"), [*((kind, "cpu") for kind in MODELS), ("lstm", "reference"), ("z by chance", "reference")]
+)
 def test_each_drawing_is_that_of_a_stream(kind, backend):
-    if backend == "reference" and kind not in {"lstm", "z by chance"}:
-        pytest.skip("the reference backend is slow; two models tell")
     path = Path("m.safetensors")
     save_checkpoint(small_checkpoint(hidden=20, **MODELS[kind]), path)
     name = f"{path}#pig" if "labels" in kind else path
@@ -178,7 +178,7 @@ def test_label_and_z_are_those_of_a_stream():
     assert wanted[3][0].asked is not None
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     start=st.integers(0, NUMBERS - 40), cuts=st.lists(st.integers(1, 39), max_size=4), voices=st.integers(1, 40),
     seed=st.integers(0, 2**64 - 1),
@@ -219,34 +219,28 @@ def test_the_last_drawings_leave_the_batch(model):
     assert min(sizes) <= 8
 
 
-def test_a_break_in_the_middle_loses_and_doubles_nothing(model, monkeypatch):
+@pytest.mark.parametrize("place", ["step", "give", "shrink"])
+def test_a_break_in_the_middle_loses_and_doubles_nothing(model, place, monkeypatch):
+    """Ctrl-C at a step, as a voice takes its next drawing, and as the batch grows smaller; rarer and rarer."""
     wanted = [drawing.records.tobytes() for drawing in ls.bulk(model, 30, seed=3)]
-    places = {
-        "the step": (bulk_module._Voices, "step"), "a seat": (bulk_module._Voices, "give"),
-        "the end": (bulk_module._Voices, "shrink"),
-    }  # fmt: skip
-    for holder, name in places.values():
-        real, calls = getattr(holder, name), itertools.count(1)
+    real, calls, breaks = getattr(bulk_module._Voices, place), itertools.count(1), []
 
-        def broken(*args, _real=real, _calls=calls):
-            found = _real(*args)
-            if next(_calls) % 17 == 0:
-                raise KeyboardInterrupt
-            return found
+    def broken(*args):
+        found = real(*args)
+        call = next(calls)
+        if call & (call - 1) == 0:
+            breaks.append(call)
+            raise KeyboardInterrupt
+        return found
 
-        monkeypatch.setattr(holder, name, broken)
-        many, found, breaks = ls.bulk(model, 30, seed=3, voices=8), [], 0
-        while True:
-            try:
-                found += [next(many).records.tobytes()]
-            except StopIteration:
-                break
-            except KeyboardInterrupt:
-                breaks += 1
-                assert breaks < 500
-        monkeypatch.undo()
-        assert breaks
-        assert found == wanted
+    monkeypatch.setattr(bulk_module._Voices, place, broken)
+    many, found = ls.bulk(model, 30, seed=3, voices=8), []
+    while len(found) < 30:
+        with contextlib.suppress(KeyboardInterrupt):
+            found.append(next(many).records.tobytes())
+    assert len(breaks) > 4
+    assert found == wanted
+    assert next(many, None) is None
 
 
 def test_voices_are_chosen_by_memory():
@@ -257,7 +251,7 @@ def test_voices_are_chosen_by_memory():
 
 
 def test_a_finished_drawing_goes_where_drawings_go(model):
-    drawings = list(ls.bulk(model, 5, seed=2))
+    drawings = [drawing for drawing in ls.bulk(model, 5, seed=2) if len(drawing.rows)]
     ls.save_strokes("a.npz", drawings)
     assert [len(rows) for rows in ls.load_strokes("a.npz")] == [len(drawing.rows) for drawing in drawings]
     assert len(ls.to_polylines(drawings[0]))
@@ -630,31 +624,29 @@ def large(tmp_path_factory):
     return str(path)
 
 
+def ended(process, seconds=100):
+    """What it said, where it ended well."""
+    said = process.communicate(timeout=seconds)
+    assert process.returncode == 0, said
+    return said
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [[], ["--processes", "2"]], ids=["alone", "two processes"])
 @pytest.mark.parametrize("output", OUTPUTS)
 def test_a_killed_run_goes_on_and_becomes_the_same(large, output, how, tmp_path):
-    """kill -9 in the middle, several times; nothing of it lives on."""
-    args = [large, "-n", "6000", "--seed", "5"]
-    whole = begin(*args, "-o", f"whole-{output}", cwd=tmp_path)
-    assert whole.wait(100) == 0, whole.communicate()
+    """kill -9 in the middle, twice."""
+    args = [large, "-n", "4000", "--seed", "5", "-o"]
+    ended(begin(*args, f"whole-{output}", cwd=tmp_path))
     place = tmp_path / (output if output == "pages/" else f"{output}.parts")
-    kills = 0
-    while True:
-        enough = len([*place.glob("*")]) + (1200 if output == "pages/" else 2)
-        killed = begin(*args, *how, "-o", output, cwd=tmp_path)
-        try:
-            wait_for(lambda enough=enough: len([*place.glob("*")]) >= enough, killed)
-        except AssertionError:
-            break
-        finally:
-            killed.kill()
-            killed.communicate()
-        kills += 1
-    assert kills >= 2
-    last = begin(*args, *how, "-o", output, cwd=tmp_path)
-    said = last.communicate(timeout=100)
-    assert last.returncode == 0, said
+    for _ in range(2):
+        enough = len([*place.glob("0*")]) + (900 if output == "pages/" else 1)
+        killed = begin(*args, output, *how, cwd=tmp_path)
+        wait_for(lambda enough=enough: len([*place.glob("0*")]) >= enough, killed)
+        killed.kill()
+        killed.communicate()
+    last = ended(begin(*args, output, *how, cwd=tmp_path))
+    assert "were there already" in last[1]
     assert contents(tmp_path / output) == contents(tmp_path / f"whole-{output}")
     assert not (tmp_path / f"{output}.parts").exists()
 
@@ -663,13 +655,11 @@ def test_a_killed_run_goes_on_and_becomes_the_same(large, output, how, tmp_path)
 def test_a_drawing_process_that_is_killed_is_replaced(large, tmp_path):
     args = [large, "-n", "6000", "--seed", "5"]
     run_ = begin(*args, "-o", "a.npz", "--processes", "2", cwd=tmp_path)
-    wait_for(lambda: len([*tmp_path.glob("a.npz.parts/*.npz")]) >= 1, run_)
+    wait_for(lambda: len([*tmp_path.glob("a.npz.parts/0*.npz")]) >= 1, run_)
     one, *_ = drawing_processes(run_.pid)
     os.kill(one, signal.SIGKILL)
-    said = run_.communicate(timeout=100)
-    assert run_.returncode == 0, said
-    alone = begin(*args, "-o", "b.npz", cwd=tmp_path)
-    assert alone.wait(100) == 0, alone.communicate()
+    ended(run_)
+    ended(begin(*args, "-o", "b.npz", cwd=tmp_path))
     assert contents(tmp_path / "a.npz") == contents(tmp_path / "b.npz")
 
 
@@ -690,7 +680,7 @@ def drawing_processes(parent):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=["INT", "TERM", "KILL"])
 def test_no_drawing_process_outlives_the_run(large, number, tmp_path):
     run_ = begin(large, "-n", "60000", "--seed", "5", "-o", "a.npz", "--processes", "2", cwd=tmp_path)
-    wait_for(lambda: len([*tmp_path.glob("a.npz.parts/*.npz")]) >= 1, run_)
+    wait_for(lambda: len([*tmp_path.glob("a.npz.parts/0*.npz")]) >= 1, run_)
     own = drawing_processes(run_.pid)
     assert len(own) == 2
     run_.send_signal(number)
@@ -709,7 +699,6 @@ def test_a_folder_is_filled_by_several_runs_at_once(large, tmp_path):
     common = [large, "--seed", "5", "-o"]
     several = [begin(*common, "split/", "--range", f"{k}:+700", cwd=tmp_path) for k in range(0, 2100, 700)]
     for one in several:
-        assert one.wait(100) == 0, one.communicate()
-    whole = begin(*common, "whole/", "-n", "2100", cwd=tmp_path)
-    assert whole.wait(100) == 0, whole.communicate()
+        ended(one)
+    ended(begin(*common, "whole/", "-n", "2100", cwd=tmp_path))
     assert contents(tmp_path / "split") == contents(tmp_path / "whole")

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import ControlError
 from .common import Commands, add_model, add_page, cut_note, loading, note, number, open_stream, open_svg
@@ -101,13 +101,13 @@ def _order(args: argparse.Namespace) -> "Order":
     if numbers.stop > NUMBERS:
         raise ControlError(f"drawings up to {numbers.stop}: expected at most {NUMBERS}; take another seed for more")
     page = make_page(args.page, landscape=args.landscape, margin=args.margin, pen_width=args.pen_width)
-    temperature, convention = args.temperature, args.convention or "js"
-    subject = subject_of(args.model, args.seed, temperature, convention, backend=args.backend)
+    how: Any = {"temperature": args.temperature, "convention": args.convention or "js", "backend": args.backend}
+    subject = subject_of(args.model, args.seed, **how)
     path = _path(args, subject.name)
     is_folder = path.endswith((os.sep, "/"))
     before = begun_with(Path(path), is_folder=is_folder) if args.seed is None else None
     if before is not None:
-        subject = subject_of(args.model, before, temperature, convention, backend=args.backend)
+        subject = subject_of(args.model, before, **how)
     return Order(
         subject=subject, numbers=numbers, output=Path(path), folder=is_folder, page=page, color=args.color,
         voices=args.voices, processes=args.processes or 1, cluster=args.cluster, version=__version__,

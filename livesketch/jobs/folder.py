@@ -61,15 +61,15 @@ class Folder:
             OutputError: a page of that name is there and is of something else.
         """
         there = np.zeros(len(numbers), np.bool_)
-        for entry in os.scandir(self.path):
-            page, part = _PAGE.fullmatch(entry.name), _PART.fullmatch(entry.name)
+        for name in os.listdir(self.path):  # noqa: PTH208 - names alone: there may be a million
+            page, part = _PAGE.fullmatch(name), _PART.fullmatch(name)
             number = int((page or part or [0, -1])[1])
-            if number not in numbers or entry.name not in {name_of(number), part and entry.name}:
+            if number not in numbers:
                 continue
             if part:  # of a run that was killed
-                Path(entry).unlink(missing_ok=True)
-            else:
-                there[number - numbers.start] = self._is_whole(Path(entry), number)
+                (self.path / name).unlink(missing_ok=True)
+            elif name == name_of(number):
+                there[number - numbers.start] = self._is_whole(self.path / name, number)
         left = []
         for stretch in stretches(numbers):
             own = there[stretch.start - numbers.start : stretch.stop - numbers.start]

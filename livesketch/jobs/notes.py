@@ -74,7 +74,7 @@ def noted(path: Path) -> dict[str, Any] | None:
         found = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(found["seed"], int):
             raise TypeError("the seed is no number")  # noqa: TRY301 - as what json says
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as err:
         raise OutputError(

@@ -96,7 +96,7 @@ def _places(drawing: FinishedDrawing) -> Rows:
         return out
     if out[0, 2]:
         out[0, 2] = FROM_START
-    lost = ~(np.abs(out[:, :2]) < FAR).all(axis=1)
+    lost = np.asarray(~(np.abs(out[:, :2]) < FAR).all(axis=1))
     out[1:][lost[:-1], 2] = APART
     return out[~lost]
 

@@ -136,7 +136,7 @@ class _Voices:
 
     def _vector(self, number: int) -> Floats:
         own = self._subject
-        return vectors_of(own.checkpoint, own.condition, own.seed, [0], np.array([number]))[0]
+        return np.asarray(vectors_of(own.checkpoint, own.condition, own.seed, [0], np.array([number]))[0])
 
     @property
     def idle(self) -> list[int]:
