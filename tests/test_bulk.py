@@ -632,8 +632,11 @@ def ended(process, seconds=100):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", [[], ["--processes", "2"]], ids=["alone", "two processes"])
-@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize(
+    ("output", "how"),
+    [*((output, []) for output in OUTPUTS), ("pages/", ["--processes", "2"]), ("a.npz", ["--processes", "2"])],
+    ids=lambda value: value if isinstance(value, str) else value[-1] if value else "1",
+)
 def test_a_killed_run_goes_on_and_becomes_the_same(large, output, how, tmp_path):
     """kill -9 in the middle, twice."""
     args = [large, "-n", "4000", "--seed", "5", "-o"]

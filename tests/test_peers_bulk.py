@@ -38,7 +38,7 @@ def cluster(folder: Path, workers: int) -> "Iterator[tuple[str, list[subprocess.
     """Its scheduler file, and its worker processes, none of which anything starts again."""
     file = str(folder / "scheduler.json")
     common = ["--scheduler-file", file, "--no-dashboard"]
-    one = ["distributed.cli.dask_worker", *common, "--nthreads", "1", "--no-nanny"]
+    one = ["distributed.cli.dask_worker", *common, "--nthreads", "1", "--no-nanny", "--local-directory", str(folder)]
     own = [["distributed.cli.dask_scheduler", *common, "--host", "127.0.0.1", "--port", "0"], *[one] * workers]
     started: list[subprocess.Popen[str]] = []
     try:
@@ -121,9 +121,11 @@ def test_what_a_cluster_cannot_do_is_said_in_one_line(
         command = [sys.executable, "-c", other, "--scheduler-file", address, "--nthreads", "1", "--no-nanny"]
         quiet = subprocess.DEVNULL
         with subprocess.Popen([*command, "--no-dashboard"], env=ENVIRONMENT, stdout=quiet, stderr=quiet) as worker:
-            run = draw(model, tmp_path, "b.npz", "--cluster", address)
-            assert run.wait(60) == 5
-            worker.kill()
+            try:
+                run = draw(model, tmp_path, "b.npz", "--cluster", address)
+                assert run.wait(60) == 5
+            finally:
+                worker.kill()
     said = (tmp_path / "log").read_text()
     assert f"a worker has livesketch 0.0.9; expected {ls.__version__}" in said
     assert "Traceback" not in said

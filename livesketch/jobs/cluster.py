@@ -68,7 +68,7 @@ def _drawn(
         # A task's result, not scattered data: where the worker that holds it is lost, Dask makes it again.
         own = client.submit(_same, subject, pure=False)
     coming = iter(parts)
-    done = as_completed()
+    done = as_completed(loop=client.loop)
 
     def ask(count: int) -> None:
         for part in itertools.islice(coming, count):
