@@ -86,8 +86,7 @@ def _draw_many(args: argparse.Namespace) -> None:
 
 def _order(args: argparse.Namespace) -> "Order":
     with loading():
-        from .. import __version__  # noqa: PLC0415 - --help must not wait for NumPy
-        from ..jobs.run import Order, begun_with  # noqa: PLC0415 - likewise
+        from ..jobs.run import Order, begun_with  # noqa: PLC0415 - --help must not wait for NumPy
         from ..paper import make_page  # noqa: PLC0415 - likewise
         from ..streams.bulk import NUMBERS, subject_of  # noqa: PLC0415 - likewise
 
@@ -110,7 +109,7 @@ def _order(args: argparse.Namespace) -> "Order":
         subject = subject_of(args.model, before, **how)
     return Order(
         subject=subject, numbers=numbers, output=Path(path), folder=is_folder, page=page, color=args.color,
-        voices=args.voices, processes=args.processes or 1, cluster=args.cluster, version=__version__,
+        voices=args.voices, processes=args.processes or 1, cluster=args.cluster,
     )  # fmt: skip
 
 

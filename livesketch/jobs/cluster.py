@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from ..errors import BackendUnavailableError, LivesketchError, MissingExtraError, OutputError
 from ..streams.bulk import Subject
+from .notes import version
 from .parts import Kind, Part, drawn_part
 
 _AHEAD: Final = 2
@@ -22,7 +23,7 @@ _PATIENCE: Final = "20s"
 
 
 def on_cluster(
-    subject: Subject, parts: Sequence[range], kind: Kind, voices: int, address: str, version: str
+    subject: Subject, parts: Sequence[range], kind: Kind, voices: int, address: str
 ) -> Generator[Part, None, None]:
     """The parts, drawn by the workers of the cluster with this address, as they are finished.
 
@@ -32,7 +33,6 @@ def on_cluster(
         kind: what their rows are.
         voices: drawings that a task makes at a time.
         address: of the scheduler, such as ``tcp://10.0.0.1:8786``, or its scheduler file, ``*.json``.
-        version: of this program, which the workers' must be.
 
     Raises:
         MissingExtraError: Dask is not installed.
@@ -40,7 +40,7 @@ def on_cluster(
         BackendUnavailableError: a worker cannot draw, or workers die again and again.
     """
     with closing(_client(address)) as client:
-        yield from _drawn(client, subject, parts, kind, voices, version)
+        yield from _drawn(client, subject, parts, kind, voices)
 
 
 def _client(address: str) -> Any:
@@ -59,7 +59,7 @@ def _client(address: str) -> Any:
 
 
 def _drawn(
-    client: Any, subject: Subject, parts: Sequence[range], kind: Kind, voices: int, version: str
+    client: Any, subject: Subject, parts: Sequence[range], kind: Kind, voices: int
 ) -> Generator[Part, None, None]:
     import dask  # noqa: PLC0415 - loaded with distributed
     from distributed import as_completed  # noqa: PLC0415 - likewise
@@ -72,7 +72,7 @@ def _drawn(
 
     def ask(count: int) -> None:
         for part in itertools.islice(coming, count):
-            done.add(client.submit(_draw, own, part, kind, voices, version, pure=False))
+            done.add(client.submit(_draw, own, part, kind, voices, version(), pure=False))
 
     ask(_AHEAD * max(1, sum(client.nthreads().values())))
     for future in done:
@@ -83,7 +83,7 @@ def _drawn(
         except Exception as err:
             raise BackendUnavailableError(
                 f"the cluster could not draw a part ({type(err).__name__}: {err!s:.300}); each worker needs "
-                f"livesketch {version} and memory for it; what is done is kept, and the same command goes on"
+                f"livesketch {version()} and memory for it; what is done is kept, and the same command goes on"
             ) from err
         future.release()
         ask(1)
@@ -94,12 +94,10 @@ def _same(subject: Subject) -> Subject:
     return subject
 
 
-def _draw(subject: Subject, part: range, kind: Kind, voices: int, version: str) -> Part:
+def _draw(subject: Subject, part: range, kind: Kind, voices: int, wanted: str) -> Part:
     """On a worker."""
-    from .. import __version__  # noqa: PLC0415 - the package above asks for nothing below
-
-    if __version__ != version:
+    if version() != wanted:
         raise BackendUnavailableError(
-            f"a worker has livesketch {__version__}; expected {version}, as here: install the same there"
+            f"a worker has livesketch {version()}; expected {wanted}, as here: install the same there"
         )
     return drawn_part(subject, part, kind, voices)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import secrets
+import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
@@ -23,12 +24,18 @@ _PASSED_OVER: Final = {"licence", "attribution", "data", "losses", "source", "te
 """What a model says and drawings do not depend on; its tensors are looked at apart."""
 
 
-def facts_of(subject: Subject, version: str) -> dict[str, Any]:
-    """All that the drawings depend on, as JSON can hold it; ``version`` is the program's."""
+def version() -> str:
+    """This program's; the package is loaded wherever a module of it is."""
+    found: str = sys.modules[__name__.partition(".")[0]].__version__
+    return found
+
+
+def facts_of(subject: Subject) -> dict[str, Any]:
+    """All that the drawings depend on, as JSON can hold it."""
     (mix,), z = subject.condition.mixes, subject.condition.z
     return {
         "format": FORMAT,
-        "livesketch": version,
+        "livesketch": version(),
         "model": subject.name,
         "weights": digest(subject.checkpoint),
         "seed": subject.seed,

@@ -58,8 +58,6 @@ class Order:
     processes: int = 1
     cluster: str | None = None
     """Address of a Dask scheduler, which takes the place of processes here."""
-    version: str = ""
-    """The program's."""
 
 
 @dataclass(slots=True)
@@ -105,14 +103,14 @@ def run(order: Order, progress: Callable[[int], None] = lambda _: None) -> Tally
 
 def _drawn(order: Order, left: Sequence[range], kind: Kind, voices: int) -> Generator[Part, None, None]:
     if order.cluster is not None:
-        return on_cluster(order.subject, left, kind, voices, order.cluster, order.version)
+        return on_cluster(order.subject, left, kind, voices, order.cluster)
     if order.processes > 1 and len(left) > 1:
         return processes(order.subject, left, kind, voices, order.processes)
     return here(order.subject, left, kind, voices)
 
 
 def _store(order: Order) -> Store:
-    facts, about = facts_of(order.subject, order.version), _about(order.subject)
+    facts, about = facts_of(order.subject), _about(order.subject)
     color = check_color(order.color)
     if order.folder:
         return folder.Folder(order.output, facts, order.page, color, about)
