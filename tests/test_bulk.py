@@ -666,6 +666,25 @@ def test_a_drawing_process_that_is_killed_is_replaced(large, tmp_path):
     assert contents(tmp_path / "a.npz") == contents(tmp_path / "b.npz")
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is asked of Linux")
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_memory_is_the_same_for_ten_times_as_many(model, output, tmp_path):
+    program = (
+        "import re, sys\nfrom livesketch.cli import main\nassert main(['draw', *sys.argv[1:]]) == 0\n"
+        "print(re.search(r'VmHWM:\\s*([0-9]+) kB', open('/proc/self/status').read())[1])"
+    )
+    used = []
+    for count in (1500, 15000):
+        args = [model, "-n", str(count), "--seed", "5", "-o", f"{count}{output}"]
+        done = subprocess.run(
+            [sys.executable, "-c", program, *args], capture_output=True, text=True, check=True, env=environment(),
+            cwd=tmp_path,
+        )  # fmt: skip
+        used.append(int(done.stdout.split()[-1]) / 1024)
+    assert used[1] < used[0] + 12, f"MiB: {used}"
+
+
 def drawing_processes(parent):
     """The children of a process that draw."""
     found = []
