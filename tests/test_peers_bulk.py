@@ -35,7 +35,7 @@ def begin(program: list[str], folder: Path, log: str = "log") -> "subprocess.Pop
 
 @contextmanager
 def cluster(folder: Path, workers: int) -> "Iterator[tuple[str, list[subprocess.Popen[str]]]]":
-    """Its scheduler file, and its worker processes, none of which anything starts again."""
+    """Its scheduler file, and its processes, the scheduler's first; nothing starts one of them again."""
     file = str(folder / "scheduler.json")
     common = ["--scheduler-file", file, "--no-dashboard"]
     one = ["distributed.cli.dask_worker", *common, "--nthreads", "1", "--no-nanny", "--local-directory", str(folder)]
@@ -45,7 +45,7 @@ def cluster(folder: Path, workers: int) -> "Iterator[tuple[str, list[subprocess.
         for program in own:
             started.append(begin(program, folder, f"{program[0]}.log"))
             wait_for(lambda: Path(file).exists(), folder, started)
-        yield file, started[1:]
+        yield file, started
     finally:
         for process in started:
             process.kill()
@@ -74,7 +74,7 @@ def test_a_worker_is_killed_in_the_middle_and_the_union_is_the_single_run(
     model: str, tmp_path: Path, peer_module: Callable[[str], None]
 ) -> None:
     peer_module("distributed")
-    with cluster(tmp_path, 2) as (address, workers):
+    with cluster(tmp_path, 2) as (address, (_, *workers)):
         run = draw(model, tmp_path, "cluster.npz", "--cluster", address)
         done = lambda: [*tmp_path.glob("cluster.npz.parts/0*.npz")]  # noqa: E731
         wait_for(lambda: len(done()) >= 2, tmp_path, [run])
@@ -100,6 +100,22 @@ def test_a_run_that_is_killed_goes_on_elsewhere(model: str, tmp_path: Path, peer
     ended(draw(model, tmp_path, "some.jsonl"), tmp_path)
     ended(draw(model, tmp_path, "single.jsonl"), tmp_path)
     assert (tmp_path / "some.jsonl").read_bytes() == (tmp_path / "single.jsonl").read_bytes()
+
+
+@pytest.mark.slow
+def test_a_lost_scheduler_ends_the_run_and_what_is_done_is_kept(
+    model: str, tmp_path: Path, peer_module: Callable[[str], None]
+) -> None:
+    peer_module("distributed")
+    with cluster(tmp_path, 1) as (address, (scheduler, _)):
+        run = draw(model, tmp_path, "a.npz", "--cluster", address)
+        wait_for(lambda: [*tmp_path.glob("a.npz.parts/0*.npz")], tmp_path, [run])
+        scheduler.kill()
+        assert run.wait(90) == 5
+    said = (tmp_path / "log").read_text()
+    assert "the same command goes on" in said
+    assert "Traceback" not in said
+    assert [*tmp_path.glob("a.npz.parts/0*.npz")]
 
 
 @pytest.mark.slow

@@ -5,9 +5,11 @@ the same version of livesketch. Dask's workers run what its scheduler sends: a c
 trusted, or behind Dask's own TLS.
 """
 
+import importlib
 import itertools
-from collections.abc import Generator, Sequence
-from contextlib import closing
+import logging
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from typing import Any, Final
 
 from ..errors import BackendUnavailableError, LivesketchError, MissingExtraError, OutputError
@@ -39,18 +41,36 @@ def on_cluster(
         OutputError: no scheduler answers.
         BackendUnavailableError: a worker cannot draw, or workers die again and again.
     """
-    with closing(_client(address)) as client:
-        yield from _drawn(client, subject, parts, kind, voices)
+    distributed = _distributed()
+    with _quiet(), closing(_client(distributed, address)) as client:
+        yield from _drawn(distributed, client, subject, parts, kind, voices)
 
 
-def _client(address: str) -> Any:
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """What Dask logs of lost connections is left out: what it means for the run is raised."""
+    names = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "distributed"]
+    logs = [log for log in map(logging.getLogger, names) if not log.disabled]
+    for log in logs:
+        log.disabled = True
     try:
-        from distributed import Client  # noqa: PLC0415 - an extra, and it takes a second to load
+        yield
+    finally:
+        for log in logs:
+            log.disabled = False
+
+
+def _distributed() -> Any:
+    try:
+        return importlib.import_module("distributed")  # an extra, and it takes a second to load
     except ModuleNotFoundError as err:
         raise MissingExtraError('a cluster needs the package distributed; pip install "livesketch[cluster]"') from err
+
+
+def _client(distributed: Any, address: str) -> Any:
     where = {"scheduler_file": address} if address.endswith(".json") else {"address": address}
     try:
-        return Client(**where, timeout=_PATIENCE, set_as_default=False, name="livesketch")
+        return distributed.Client(**where, timeout=_PATIENCE, set_as_default=False, name="livesketch")
     except (OSError, ValueError, TypeError) as err:
         raise OutputError(
             f"cluster {address!r:.80}: no scheduler answers ({err}); expected an address such as tcp://10.0.0.1:8786, "
@@ -59,35 +79,36 @@ def _client(address: str) -> Any:
 
 
 def _drawn(
-    client: Any, subject: Subject, parts: Sequence[range], kind: Kind, voices: int
+    distributed: Any, client: Any, subject: Subject, parts: Sequence[range], kind: Kind, voices: int
 ) -> Generator[Part, None, None]:
-    import dask  # noqa: PLC0415 - loaded with distributed
-    from distributed import as_completed  # noqa: PLC0415 - likewise
-
-    with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):
+    with importlib.import_module("dask.config").set({"distributed.admin.large-graph-warning-threshold": "1TB"}):
         # A task's result, not scattered data: where the worker that holds it is lost, Dask makes it again.
         own = client.submit(_same, subject, pure=False)
-    coming = iter(parts)
-    done = as_completed(loop=client.loop)
-
-    def ask(count: int) -> None:
-        for part in itertools.islice(coming, count):
+    coming, done, asked = iter(parts), distributed.as_completed(loop=client.loop), 0
+    while True:
+        wanted = _AHEAD * max(1, sum(client.nthreads().values()))  # workers come and go
+        for part in itertools.islice(coming, max(0, wanted - asked)):
             done.add(client.submit(_draw, own, part, kind, voices, version(), pure=False))
+            asked += 1
+        if not asked:
+            return
+        yield _result(next(done))
+        asked -= 1
 
-    ask(_AHEAD * max(1, sum(client.nthreads().values())))
-    for future in done:
-        try:
-            part = future.result()
-        except LivesketchError:
-            raise
-        except Exception as err:
-            raise BackendUnavailableError(
-                f"the cluster could not draw a part ({type(err).__name__}: {err!s:.300}); each worker needs "
-                f"livesketch {version()} and memory for it; what is done is kept, and the same command goes on"
-            ) from err
-        future.release()
-        ask(1)
-        yield part
+
+def _result(future: Any) -> Part:
+    """A finished part. BackendUnavailableError: it could not be drawn."""
+    try:
+        part: Part = future.result()
+    except LivesketchError:
+        raise
+    except Exception as err:
+        raise BackendUnavailableError(
+            f"the cluster could not draw a part ({type(err).__name__}: {err!s:.300}); each worker needs livesketch "
+            f"{version()} and memory for it; what is done is kept, and the same command goes on"
+        ) from err
+    future.release()
+    return part
 
 
 def _same(subject: Subject) -> Subject:
