@@ -10,7 +10,7 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", 
     os.environ[_variable] = "1"
 
 from . import (  # noqa: E402 - after the variables above
-    drift, growth, jitter, models, report, startup, step, text, training, voices,
+    bulk, drift, growth, jitter, models, report, startup, step, text, training, voices,
 )  # fmt: skip
 
 MODELS = dict.fromkeys(("step", "voices", "growth"), models.OFFICIAL)
@@ -26,6 +26,7 @@ SUITES = {
     "training": training.suite,
     "jitter": jitter.suite,
     "drift": drift.suite,
+    "bulk": bulk.suite,
 }
 
 
@@ -41,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--rounds",
         type=int,
         default=15,
-        help="rounds of `step`, `voices`, `growth`, `text` and `training`; each measures every engine once",
+        help="rounds of `step`, `voices`, `growth`, `text`, `training` and `bulk`; each measures every engine once",
     )
     parser.add_argument("--steps", type=int, default=300, help="steps of one measurement of these, but for `training`")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results", help="folder for the JSON files")

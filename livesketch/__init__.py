@@ -12,6 +12,7 @@
     ls.hush()                                 # everything stops at a clean place
 
     ls.draw(ls.sketch("pig"), to=[ls.svg("pigs.svg")], n=12)
+    for drawing in ls.bulk("pig", 10_000): ...  # many, by many voices at once
     ls.catalogue()                            # what can be asked for by name
 
 Importing this opens nothing and loads nothing heavy: each name is loaded when it is first used.
@@ -75,6 +76,9 @@ if TYPE_CHECKING:
     from .player.roster import players as players
     from .remote.listening import Listener as Listener
     from .remote.listening import listen as listen
+    from .streams.bulk import Bulk as Bulk
+    from .streams.bulk import FinishedDrawing as FinishedDrawing
+    from .streams.bulk import bulk as bulk
     from .streams.drawing import Drawing as Drawing
     from .streams.drawing import Piece as Piece
     from .streams.guess import Guess as Guess
@@ -101,6 +105,7 @@ _MODULES = {"forms": ".forms", "pace": ".player.pace"}
 _HOMES = {
     "Actions": "streams.voices",
     "BackendUnavailableError": "errors",
+    "Bulk": "streams.bulk",
     "Candidate": "streams.text",
     "CheckpointError": "errors",
     "ControlError": "errors",
@@ -108,6 +113,7 @@ _HOMES = {
     "DataError": "errors",
     "DownloadError": "errors",
     "Drawing": "streams.drawing",
+    "FinishedDrawing": "streams.bulk",
     "Guess": "streams.guess",
     "Handwriting": "handwriting.hand",
     "Listener": "remote.listening",
@@ -131,6 +137,7 @@ _HOMES = {
     "TokenRow": "streams.text_voices",
     "UnsupportedModelError": "errors",
     "analogy": "latents",
+    "bulk": "streams.bulk",
     "catalogue": "models.catalogue",
     "clock": "player.conductor",
     "draw": "player.offline",
@@ -174,6 +181,7 @@ _HOMES = {
 __all__ = [
     "Actions",
     "BackendUnavailableError",
+    "Bulk",
     "Candidate",
     "CheckpointError",
     "ControlError",
@@ -181,6 +189,7 @@ __all__ = [
     "DataError",
     "DownloadError",
     "Drawing",
+    "FinishedDrawing",
     "Guess",
     "Handwriting",
     "Listener",
@@ -204,6 +213,7 @@ __all__ = [
     "TokenRow",
     "UnsupportedModelError",
     "analogy",
+    "bulk",
     "catalogue",
     "clock",
     "draw",

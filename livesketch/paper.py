@@ -7,7 +7,7 @@ svgwrite builds the XML; no other module knows of it.
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -128,26 +128,45 @@ def check_color(color: str) -> str:
     return name
 
 
-def place(sketches: Sequence[Sketch], page: Page, columns: int | None = None) -> list[list[Points]]:
-    """Each drawing's polylines in mm on the page, fitted into its cell of a grid, keeping their aspect.
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Where drawings come on a page: each in its cell, fitted into it keeping its aspect, row by row."""
 
-    The grid has so many columns, or those with which the drawings cover the largest part of the page together; cells
-    are filled row by row. A drawing without size comes to the middle of its cell.
+    columns: int
+    cell: Points
+    """Width and height in mm, (2,)."""
+    edge: float
+    """Where the first cell begins, mm."""
+    scales: Points
+    """mm to a drawing's unit, (n,)."""
+    centers: Points
+    """The middles of the drawings in their own unit, (n, 2)."""
+
+    def put(self, index: int, lines: Sequence[Points]) -> list[Points]:
+        """The polylines of a drawing in mm on the page."""
+        row, column = divmod(index, self.columns)
+        middle = self.edge + (np.array([column, row]) + 0.5) * self.cell
+        return [(line - self.centers[index]) * self.scales[index] + middle for line in lines]
+
+
+def grid_of(bounds: Points, page: Page, columns: int | None = None) -> Grid:
+    """The grid of drawings with these bounds (n, 4): least x and y, largest x and y.
+
+    It has so many columns, or those with which the drawings cover the largest part of the page together. A drawing
+    without size comes to the middle of its cell.
     """
-    drawn = [[np.asarray(line, np.float64).reshape(-1, 2) for line in sketch.polylines] for sketch in sketches]
-    bounds = np.array([_bounds(lines) for lines in drawn]).reshape(-1, 4)
     sizes = bounds[:, 2:] - bounds[:, :2]
     columns = columns or _columns(sizes, page.inner)
-    cell, room = _cell(len(drawn), columns, page.inner)
-    edge = page.margin + page.pen_width / 2
-    scales = _scales(sizes, room)
-    placed = []
-    for index, lines in enumerate(drawn):
-        row, column = divmod(index, columns)
-        middle = edge + (np.array([column, row]) + 0.5) * cell
-        center = bounds[index, :2] / 2 + bounds[index, 2:] / 2
-        placed.append([(line - center) * scales[index] + middle for line in lines])
-    return placed
+    cell, room = _cell(len(bounds), columns, page.inner)
+    centers = bounds[:, :2] / 2 + bounds[:, 2:] / 2
+    return Grid(columns, cell, page.margin + page.pen_width / 2, _scales(sizes, room), centers)
+
+
+def place(sketches: Sequence[Sketch], page: Page, columns: int | None = None) -> list[list[Points]]:
+    """Each drawing's polylines in mm on the page, in the grid of ``grid_of``."""
+    drawn = [[np.asarray(line, np.float64).reshape(-1, 2) for line in sketch.polylines] for sketch in sketches]
+    grid = grid_of(np.array([bounds_of(lines) for lines in drawn]).reshape(-1, 4), page, columns)
+    return [grid.put(index, lines) for index, lines in enumerate(drawn)]
 
 
 def page_svg(
@@ -190,13 +209,49 @@ def page_svg(
     return f'<?xml version="1.0" encoding="utf-8"?>\n{svg.tostring()}\n'
 
 
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The text around the paths of a page of one layer."""
+
+    before: str
+    path: str
+    """A path's element, ``%s`` where its places are."""
+    after: str
+    empty: str
+    """The whole text where nothing is drawn."""
+
+
+def page_frame(page: Page, *, color: str, about: Mapping[str, str]) -> Frame:
+    """What ``page_svg`` writes around the paths of drawings that are all of the first layer."""
+    dot = page_svg([Sketch([[(0.0, 0.0)]])], page, colors=[color], about=[about])
+    found = re.fullmatch(r'(.*)(<path d=")[^"]*("[^>]*/>)(.*)', dot, re.DOTALL)
+    assert found is not None
+    before, start, end, after = found.groups()
+    return Frame(before, f"{start}%s{end}", after, page_svg([], page, about=[about]))
+
+
+def page_in_parts(drawings: Iterable[Sequence[Points]], grid: Grid, frame: Frame) -> Iterator[str]:
+    """The text of ``page_svg``, the same characters, in parts, so that one drawing at a time is in memory.
+
+    Drawings are polylines (k, 2), at least one each, as ``grid_of`` had their bounds.
+    """
+    if not len(grid.scales):
+        yield frame.empty
+        return
+    yield frame.before
+    for index, lines in enumerate(drawings):
+        yield "".join(frame.path % _path(line) for line in grid.put(index, lines))
+    yield frame.after
+
+
 def drawing_svg(polylines: Sequence[ArrayLike]) -> str:
     """A small SVG of one drawing, 80 mm square, for notebooks. Polylines of shape (k, 2), y down, any unit."""
     page = make_page("80x80mm", margin="3mm", pen_width="0.6mm")
     return page_svg([Sketch(polylines)], page).partition("\n")[2]
 
 
-def _bounds(lines: Sequence[Points]) -> tuple[float, float, float, float]:
+def bounds_of(lines: Sequence[Points]) -> tuple[float, float, float, float]:
+    """Least x and y, largest x and y of a drawing's polylines."""
     low = np.min([line.min(axis=0) for line in lines], axis=0)
     high = np.max([line.max(axis=0) for line in lines], axis=0)
     return float(low[0]), float(low[1]), float(high[0]), float(high[1])

@@ -259,7 +259,7 @@ sys.exit(program.main(sys.argv[1:]))
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("suite", ["step", "voices", "growth", "text", "import", "first-action", "training"])
+@pytest.mark.parametrize("suite", ["step", "voices", "growth", "text", "import", "first-action", "training", "bulk"])
 def test_a_suite_runs_and_writes_what_it_found(
     suite: str, tmp_path: Path, peers: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

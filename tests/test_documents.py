@@ -154,6 +154,7 @@ def test_every_example_is_tested() -> None:
         "first_drawing",
         "guess_the_drawing",
         "live_temperature",
+        "simplest_cats",
     ]
     described = (REPO / "examples" / "README.md").read_text(encoding="utf-8")
     for path in (REPO / "examples").iterdir():

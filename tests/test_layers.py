@@ -44,6 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "handwriting": EVENTS | STROKES | {"sampling", "streams"},
     "training": EVENTS | STROKES | {"paper", "sampling", "token_sampling", "controls", "data", "models", "streams"},
     "player": EVENTS | STROKES | {"sampling", "patterns", "controls", "data", "models", "streams", "outputs", "inputs"},
+    "jobs": EVENTS | STROKES | {"paper", "models", "streams", "outputs"},
     "remote": EVENTS | STROKES | {"data", "models", "streams", "outputs", "inputs", "player"},
     "__init__": {"*"},
     "cli": {"*"},
@@ -51,7 +52,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 ORDER = ["errors", "values", "files", "events", "rows", "cues", "strokes", "stroke_files", "paper", "midi_ports"]
 ORDER += ["sampling", "token_sampling", "patterns", "controls", "latents", "forms", "data", "models", "backends"]
-ORDER += ["outputs", "inputs", "streams", "handwriting", "training", "player", "remote"]
+ORDER += ["outputs", "inputs", "streams", "handwriting", "training", "player", "jobs", "remote"]
 
 
 @dataclass(frozen=True)

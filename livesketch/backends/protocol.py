@@ -171,7 +171,10 @@ class Batch(Protocol):
         """Takes everything, so that ``restore`` can put it back."""
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Puts back what ``snapshot`` took of a batch of the same model, backend and size."""
+        """Puts back what ``snapshot`` took of a batch of the same model and backend.
+
+        It has this batch's size, or its rows are those of some voices of another, picked and put together row by row.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,9 +39,13 @@ class Progress:
     def send(self, event: Event) -> None:
         """Counts the ends of drawings."""
         if isinstance(event, Cue) and event.kind == "drawing/end":
-            self._done += 1
-            if time.monotonic() - self._shown > _PERIOD:
-                self._show()
+            self.count(self._done + 1)
+
+    def count(self, done: int) -> None:
+        """So many drawings are finished."""
+        self._done = done
+        if time.monotonic() - self._shown > _PERIOD:
+            self._show()
 
     def tick(self, now: float) -> None:
         """Nothing: an offline clock is no measure for a terminal."""

@@ -104,12 +104,7 @@ class SvgOutput:
 
     def open(self, name: str, voices: int, stage: Stage) -> None:  # noqa: ARG002 - layers come with what is drawn
         """Notes the model and the seed for the metadata."""
-        model = stage.model.replace("\\", "/").rpartition("/")[2]  # no path in the bytes
-        play = {"model": model, "seed": str(stage.seed)}
-        if stage.temperature is not None:
-            play["temperature"] = repr(float(stage.temperature))
-        if stage.convention is not None:
-            play["convention"] = stage.convention
+        play = facts_of(stage)
         if all(known.stage != play for known in self._plays):
             self._plays.append(_Play(play))
         self._playing[name] = play
@@ -158,7 +153,7 @@ class SvgOutput:
         if begins:
             voice.builder = PolylineBuilder()
             self._drawings.append((voice.layer, voice.builder))
-            voice.asked = {} if action.asked is None else _written(action.asked)
+            voice.asked = {} if action.asked is None else written(action.asked)
         stage = self._playing.get(action.name)
         if stage is not None and (begins or stage != voice.stage):
             voice.stage = stage
@@ -229,7 +224,18 @@ def svg(
     return SvgOutput(path, sheet, colors)
 
 
-def _written(asked: Asked) -> dict[str, str]:
+def facts_of(stage: Stage) -> dict[str, str]:
+    """What the metadata of a page say of a stage."""
+    model = stage.model.replace("\\", "/").rpartition("/")[2]  # no path in the bytes
+    play = {"model": model, "seed": str(stage.seed)}
+    if stage.temperature is not None:
+        play["temperature"] = repr(float(stage.temperature))
+    if stage.convention is not None:
+        play["convention"] = stage.convention
+    return play
+
+
+def written(asked: Asked) -> dict[str, str]:
     """As attributes: a label as it is, shares and numbers as JSON, which Python reads too."""
     return {
         key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
