@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..errors import BackendUnavailableError, ControlError
 from ..models.checkpoint import Checkpoint
-from .cuda_device import lost, product_type
+from .cuda_device import lost, product_type, with_triton
 from .cuda_sampling import DONE, FLAGS, KEY_HIGH, KEY_LOW, NUMBER, STEP, VOICE, X, Y
 from .cuda_sketch import SketchMachine
 from .numpy_batch import Constants, constants_of, product
@@ -55,13 +55,24 @@ class CudaBatch:
 
     backend = "cuda"
 
-    def __init__(self, checkpoint: Checkpoint, size: int, device: torch.device, precision: str = "exact") -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        size: int,
+        device: torch.device,
+        precision: str = "exact",
+        *,
+        fused: bool | None = None,
+    ) -> None:
+        """``fused``: whether the kernels in Triton are used; None uses them on a GPU where Triton is installed."""
         self.size, self.precision = size, precision
         self.constants: Constants = constants_of(checkpoint)
         self._c_first = checkpoint.cell == "lstm"  # as in ``NumpyBatch``
         self.scale, self.max_steps = checkpoint.scale_factor, checkpoint.max_steps
         self._token = np.array(checkpoint.start_token, np.float32)
-        self._machine = SketchMachine(checkpoint, self.constants, size, device, product_type(precision, device))
+        products = product_type(precision, device)
+        kernels = with_triton(device) if fused is None else fused
+        self._machine = SketchMachine(checkpoint, self.constants, size, device, products, fused=kernels)
         self._programs, self._device = self._machine.programs, device
         self._failed: BaseException | None = None
         self.actions = np.zeros(size, ACTION)

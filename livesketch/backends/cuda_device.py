@@ -1,6 +1,7 @@
 """Which GPU the cuda backend runs on, and its errors in our words; torch is imported when a device is first asked for."""
 
 import importlib.util
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ LEAST_CAPABILITY: Final = (7, 0)
 _BFLOAT_CAPABILITY: Final = (8, 0)
 """Ampere: the oldest with products in bf16; older ones take fp16 for ``fast``."""
 
+_LOG: Final = logging.getLogger("livesketch")
 _USABLE: Final = "usable: cpu, reference"
 _DRIVER: Final = (Path("/proc/driver/nvidia/version"), Path("/dev/nvidiactl"), Path("/dev/dxg"))
 """What a driver puts into a Linux system, /dev/dxg under WSL: looked at without loading anything."""
@@ -109,6 +111,19 @@ def product_type(precision: str, device: "torch.device") -> "torch.dtype":
         return torch.float32
     old = device.type == "cuda" and torch.cuda.get_device_capability(device) < _BFLOAT_CAPABILITY
     return torch.float16 if old else torch.bfloat16
+
+
+def with_triton(device: "torch.device") -> bool:
+    """Whether the kernels in Triton are used: on a GPU, where it is installed. Says so where it is missing."""
+    if device.type != "cuda":
+        return False
+    if importlib.util.find_spec("triton") is None:
+        _LOG.warning(
+            'backend "cuda": Triton is not installed, so that a step takes several times as long: '
+            'pip install "livesketch[cuda]"'
+        )
+        return False
+    return True
 
 
 @contextmanager

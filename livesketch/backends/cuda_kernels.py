@@ -37,6 +37,12 @@ def _sigmoid(x):
 
 
 @triton.jit
+def _all(flag, like):
+    """A flag for every place of a block; Triton's interpreter takes a bare one for a number there."""
+    return (tl.zeros_like(like) + flag.to(like.dtype)) != 0
+
+
+@triton.jit
 def _begins(own, n, ok):
     """Whether a voice's next step is the first of a drawing."""
     step = tl.load(own + n * _OWN + 4, mask=ok, other=1)
@@ -66,19 +72,19 @@ def lstm_few(weights, scales, rows, which, own, live, x, start_x, hidden, cell, 
     """
     p, n = tl.program_id(0), tl.program_id(1).to(tl.int64)
     row = tl.load(which + n)
-    begins = _begins(own, n, True)
+    begins = _begins(own, n, n >= 0)
     lives = tl.load(live + n) != 0
     k = tl.arange(0, BK)
     column = tl.arange(0, 4 * BU)
     sums = tl.zeros([BK, 4 * BU], tl.float32)
     for first in range(0, K, BK):
         at = first + k
-        of_x = at < INPUTS
+        of_x, first_step = at < INPUTS, _all(begins, at)
         of_h = (at >= INPUTS) & (at < INPUTS + units)
-        values = tl.load(x + n * INPUTS + at, mask=of_x & (not begins), other=0.0)
-        values += tl.load(start_x + at, mask=of_x & begins, other=0.0)
-        values += tl.load(hidden + n * state + at - INPUTS, mask=of_h & (not begins), other=0.0).to(tl.float32)
-        values += tl.load(starts + row * state + at - INPUTS, mask=of_h & begins, other=0.0)
+        values = tl.load(x + n * INPUTS + at, mask=of_x & ~first_step, other=0.0)
+        values += tl.load(start_x + at, mask=of_x & first_step, other=0.0)
+        values += tl.load(hidden + n * state + at - INPUTS, mask=of_h & ~first_step, other=0.0).to(tl.float32)
+        values += tl.load(starts + row * state + at - INPUTS, mask=of_h & first_step, other=0.0)
         values *= tl.load(scales + at)
         tile = tl.load(weights + (p * K + at)[:, None] * (4 * BU) + column[None, :])
         sums += tile.to(tl.float32) * values[:, None]
@@ -89,17 +95,17 @@ def lstm_few(weights, scales, rows, which, own, live, x, start_x, hidden, cell, 
     gates = tl.reshape(tl.sum(sums, 0), (4, BU)) + bias
     i, j = tl.sum(tl.where(gate == 0, gates, 0.0), 0), tl.sum(tl.where(gate == 1, gates, 0.0), 0)
     f, o = tl.sum(tl.where(gate == 2, gates, 0.0), 0), tl.sum(tl.where(gate == 3, gates, 0.0), 0)
-    c = tl.load(cell + n * state + unit, mask=inside & (not begins), other=0.0)
-    c += tl.load(starts + (voices + 1 + row) * state + unit, mask=inside & begins, other=0.0)
+    c = tl.load(cell + n * state + unit, mask=inside & ~_all(begins, unit), other=0.0)
+    c += tl.load(starts + (voices + 1 + row) * state + unit, mask=inside & _all(begins, unit), other=0.0)
     c = _sigmoid(f) * c + _sigmoid(i) * _tanh(j)
     h = _sigmoid(o) * _tanh(c)
-    tl.store(cell + n * state + unit, c, mask=inside & lives)
+    tl.store(cell + n * state + unit, c, mask=inside & _all(lives, unit))
     tl.store(fresh + n * state + unit, h.to(fresh.dtype.element_ty), mask=inside)
 
 
 @triton.jit
-def head_few(weights, scales, bias, own, live, fresh, hidden, given, heat, facts, head, results, units, state, voices,
-             outputs, mixtures, max_steps, K: tl.constexpr, BK: tl.constexpr, WIDTH: tl.constexpr,
+def head_few(weights, scales, bias, own, live, fresh, hidden, given, heat, facts, chance, head, results, units, state,
+             voices, outputs, mixtures, max_steps, K: tl.constexpr, BK: tl.constexpr, WIDTH: tl.constexpr,
              STATE: tl.constexpr, MIXTURES: tl.constexpr, ACT: tl.constexpr):  # fmt: skip
     """The head of one voice, and where ACT is 1 its action; its new h goes from ``fresh`` to ``hidden``.
 
@@ -116,13 +122,14 @@ def head_few(weights, scales, bias, own, live, fresh, hidden, given, heat, facts
         sums += tl.load(weights + at[:, None] * WIDTH + column[None, :]).to(tl.float32) * values[:, None]
     tl.store(head + n * outputs + column, tl.sum(sums, 0) + tl.load(bias + column), mask=column < outputs)
     unit = tl.arange(0, STATE)
-    mine = (unit < state) & lives
+    mine = (unit < state) & _all(lives, unit)
     tl.store(hidden + n * state + unit, tl.load(fresh + n * state + unit, mask=mine, other=0.0), mask=mine)
     one = n + tl.zeros([1], tl.int64)
-    _begin(own, one, lives & (one >= 0))
+    _begin(own, one, _all(lives, one))
     if ACT:
         tl.debug_barrier()  # what this program wrote is read by other threads of it
-        _act(one, one >= 0, own, given, heat, facts, head, results, outputs, mixtures, max_steps, MIXTURES)
+        _act(one, one >= 0, own, given, heat, facts, chance, head, results, voices, outputs, mixtures, max_steps,
+             MIXTURES, 0)  # fmt: skip
         if n == 0:
             tl.store(results + voices * _FIELDS, tl.load(results + voices * _FIELDS) + 1)
 
@@ -153,7 +160,7 @@ def begin_many(which, own, live, starts, token, hidden, cell, given, state, voic
 
 
 @triton.jit
-def lstm_many(weights, of_x, rows, which, given, hidden, cell, fresh, units, voices, K: tl.constexpr, BM: tl.constexpr,
+def lstm_many(weights, of_x, rows, which, live, given, hidden, cell, fresh, units, voices, K: tl.constexpr, BM: tl.constexpr,
               BK: tl.constexpr, BU: tl.constexpr, CONDITIONED: tl.constexpr):  # fmt: skip
     """An LSTM's new h into ``fresh`` and c in place: a program for BM voices and BU units.
 
@@ -188,16 +195,19 @@ def lstm_many(weights, of_x, rows, which, given, hidden, cell, fresh, units, voi
     at = n[:, None] * units + own[None, :]
     mine = ok[:, None] & (own < units)[None, :]
     c = _sigmoid(f) * tl.load(cell + at, mask=mine, other=0.0) + _sigmoid(i) * _tanh(j)
-    tl.store(cell + at, c, mask=mine)
-    tl.store(fresh + at, (_sigmoid(o) * _tanh(c)).to(fresh.dtype.element_ty), mask=mine)
+    stays = (tl.load(live + n, mask=ok, other=1) == 0)[:, None]
+    h = tl.where(stays, tl.load(hidden + at, mask=mine & stays, other=0.0).to(tl.float32), _sigmoid(o) * _tanh(c))
+    tl.store(cell + at, c, mask=mine & (tl.load(live + n, mask=ok, other=0) != 0)[:, None])
+    tl.store(fresh + at, h.to(fresh.dtype.element_ty), mask=mine)
 
 
 @triton.jit
-def act_many(own, given, heat, facts, head, results, voices, outputs, mixtures, max_steps, BM: tl.constexpr,
-             MIXTURES: tl.constexpr):  # fmt: skip
-    """The actions of BM voices from their head (N, 3 + 6M)."""
+def act_many(own, given, heat, facts, chance, head, results, voices, outputs, mixtures, max_steps, BM: tl.constexpr,
+             MIXTURES: tl.constexpr, GIVEN: tl.constexpr):  # fmt: skip
+    """The actions of BM voices from their head (N, 3 + 6M); with GIVEN, ``chance`` (N + 1, 4) may replace the chance."""
     n = (tl.program_id(0) * BM + tl.arange(0, BM)).to(tl.int64)
-    _act(n, n < voices, own, given, heat, facts, head, results, outputs, mixtures, max_steps, MIXTURES)
+    _act(n, n < voices, own, given, heat, facts, chance, head, results, voices, outputs, mixtures, max_steps, MIXTURES,
+         GIVEN)  # fmt: skip
     if tl.program_id(0) == 0:
         tl.store(results + voices * _FIELDS, tl.load(results + voices * _FIELDS) + 1)
 
@@ -228,6 +238,11 @@ def _uniforms(c0, c1, c2, k0, k1):
 
 
 @triton.jit
+def _other(u, chance, n, column, ok, use):
+    return tl.where(use, tl.load(chance + n * 4 + column, mask=ok, other=0.5), u)
+
+
+@triton.jit
 def _choose(first, ok, count, divisor, u, WIDTH: tl.constexpr):
     """``sampling.choose`` over ``count`` numbers from ``first`` on, for each voice."""
     k = tl.arange(0, WIDTH)
@@ -249,13 +264,18 @@ def _spread(log_sigma, spread):
 
 
 @triton.jit
-def _act(n, ok, own, given, heat, facts, head, results, outputs, mixtures, max_steps, MIXTURES: tl.constexpr):
+def _act(n, ok, own, given, heat, facts, chance, head, results, voices, outputs, mixtures, max_steps,
+         MIXTURES: tl.constexpr, GIVEN: tl.constexpr):  # fmt: skip
     """``sampling.sample`` and ``ReferenceBatch._move`` for a block of voices; facts: scale, log 2, 2 pi."""
     at = own + n * _OWN
     number, step = tl.load(at + 3, mask=ok, other=0), tl.load(at + 4, mask=ok, other=0)
     low = 0xFFFFFFFF
     u0, u1, u2, u3 = _uniforms(step & low, tl.load(at + 2, mask=ok, other=0) & low, number & low,
                                tl.load(at, mask=ok, other=0), tl.load(at + 1, mask=ok, other=0))  # fmt: skip
+    if GIVEN:
+        use = tl.load(chance + voices * 4) != 0
+        u0, u1 = _other(u0, chance, n, 0, ok, use), _other(u1, chance, n, 1, ok, use)
+        u2, u3 = _other(u2, chance, n, 2, ok, use), _other(u3, chance, n, 3, ok, use)
     divisor, spread = tl.load(heat + n * 2, mask=ok, other=1.0), tl.load(heat + n * 2 + 1, mask=ok, other=1.0)
     first = head + n * outputs
     pen = _choose(first, ok, 3, divisor, u1, 4)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..models.checkpoint import Checkpoint
 from . import cell_math, cuda_cells, cuda_sampling
+from .cuda_fused import Fused
 from .cuda_graph import Block, Branch, Programs
 from .cuda_sampling import DONE, FIELDS, FLAGS, NUMBER, OWN, STEP, X, Y
 from .numpy_batch import Constants
@@ -30,7 +31,14 @@ class SketchMachine:
     """Memory and programs; the host's side is ``cuda_batch``."""
 
     def __init__(
-        self, checkpoint: Checkpoint, constants: Constants, size: int, device: torch.device, products: torch.dtype
+        self,
+        checkpoint: Checkpoint,
+        constants: Constants,
+        size: int,
+        device: torch.device,
+        products: torch.dtype,
+        *,
+        fused: bool = False,
     ) -> None:
         self.device, self.size = device, size
         self.units, self.outputs = len(constants.start_b) // 2, 3 + 6 * checkpoint.mixtures
@@ -40,6 +48,7 @@ class SketchMachine:
         self.head_w, self.head_b = placed.matrix(tensors["head.w"].dense()), placed.vector(tensors["head.b"].dense())
         self.token = placed.vector(np.array(checkpoint.start_token))
         self._allocate(len(constants.bias), products)
+        self._fused: Fused | None = Fused(checkpoint, self, products) if fused else None
         self.programs = Programs(device)
         for name, function in self._functions().items():
             self._add(name, function)
@@ -93,13 +102,23 @@ class SketchMachine:
 
     def _step(self) -> None:
         self.heat.up()
-        self._make()
+        self._make(0)
+        self._made(0)
         self.results.down()
 
-    def _make(self) -> None:
-        """One step of all voices."""
-        head = self._update(None)
-        self._act(head, cuda_sampling.uniforms(self.own.device))
+    def _make(self, turn: int) -> None:
+        """One step of all voices; see ``Fused.update``."""
+        if self._fused is None:
+            self._act(self._update(None), cuda_sampling.uniforms(self.own.device))
+        elif self._fused.cells:
+            self._fused.update(None, turn, act=True)
+        else:
+            self.head.device.copy_(self._update(None))
+            self._fused.act(given=False)
+
+    def _made(self, turn: int) -> None:
+        if self._fused is not None:
+            self._fused.settle(turn)
 
     def _update(self, live: Tensor | None) -> Tensor:
         """The cell takes the given input; the head (N, 3 + 6M). A finished drawing gives way to the next first."""
@@ -133,7 +152,11 @@ class SketchMachine:
         self.live.up()
         for kept, values in zip(self._before, (self.hidden, self.cell), strict=True):
             kept.copy_(values)
-        self.head.device.copy_(self._update(self.live.device.bool()))
+        if self._fused is not None and self._fused.cells:
+            self._fused.update(self.live.device, 0, act=False)
+            self._fused.settle(0)
+        else:
+            self.head.device.copy_(self._update(self.live.device.bool()))
         self.head.down()
         self.looks.device += 1
         self.looks.down()
@@ -141,8 +164,11 @@ class SketchMachine:
     def _act_only(self) -> None:
         for block in (self.heat, self.head, self.chance):
             block.up()
-        given = self.chance.device
-        self._act(self.head.device, torch.where(given[-1] != 0, given[:-1], cuda_sampling.uniforms(self.own.device)))
+        if self._fused is not None:
+            self._fused.act(given=True)
+        else:
+            given, own = self.chance.device, cuda_sampling.uniforms(self.own.device)
+            self._act(self.head.device, torch.where(given[-1, :1] != 0, given[:-1], own))
         self.results.down()
 
     def _undo(self) -> None:
@@ -164,7 +190,9 @@ class SketchMachine:
     def _many(self, ring: Block, count: int) -> None:
         branch = Branch(self.device)
         for k in range(count):
-            self._make()
+            self._make(k % 2)
+            if k == count - 1:
+                self._made(k % 2)
             ring.device[k].copy_(self.results.device[:-1])
             branch.copy(ring.device[k], ring.host[k])
         branch.join()
