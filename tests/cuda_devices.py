@@ -1,4 +1,4 @@
-"""Where the tests of the cuda backend run it: the CPU, on which its torch code is the same, and a GPU where there is one."""
+"""Where tests of the cuda backend run it: the CPU, where its torch code is the same, and a GPU where there is one."""
 
 import functools
 from inspect import signature
@@ -7,6 +7,7 @@ from types import ModuleType
 import pytest
 from conftest import skip_or_fail
 
+from livesketch import BackendUnavailableError, MissingExtraError
 from livesketch.backends import cuda_device
 
 DEVICES = ["cpu", pytest.param("gpu", marks=pytest.mark.gpu)]
@@ -18,7 +19,7 @@ def missing() -> str:
     """Why there is no GPU to use; empty where there is one."""
     try:
         REAL()
-    except Exception as err:
+    except (BackendUnavailableError, MissingExtraError) as err:
         return str(err)
     return ""
 
@@ -38,4 +39,6 @@ def contract(module: ModuleType, *left_out: str) -> dict[str, object]:
     """A module's tests of any backend, by name, to run again beside another ``backend`` fixture."""
     found = {name: test for name, test in vars(module).items() if name.startswith("test_") and callable(test)}
     assert set(left_out) <= set(found), "a clause that is left out has another name now"
-    return {name: test for name, test in found.items() if "backend" in signature(test).parameters and name not in left_out}
+    return {
+        name: test for name, test in found.items() if "backend" in signature(test).parameters and name not in left_out
+    }

@@ -28,8 +28,8 @@ def names() -> list[str]:
 def load(name: str = "auto", size: int = 1) -> Backend:
     """A backend by name; a named one is used or refused, never replaced.
 
-    ``auto`` is ``cpu``, but for ``size`` voices from ``cuda_auto.MANY`` on where an NVIDIA driver is found: then it is a
-    GPU, or ``cpu`` where the GPU turns out unusable before anything has begun, which is said as a warning.
+    ``auto`` is ``cpu``, but for ``size`` voices from ``cuda_auto.MANY`` on where an NVIDIA driver is found: then it is
+    the GPU, or ``cpu`` where the GPU turns out unusable before anything has begun, which is said as a warning.
 
     Raises:
         BackendUnavailableError: there is none of that name, or it does not load; the message says why.

@@ -1,13 +1,15 @@
 """The cuda backend: NVIDIA GPUs through PyTorch, with kernels in Triton where it is installed.
 
-Weights stay on the GPU; a step is one CUDA graph, captured when the model is opened, which reads the live controls from
-pinned memory, samples with the same counter-based numbers as the other backends and leaves the actions in pinned memory.
+Weights stay on the GPU. A step is one CUDA graph, captured when the model is opened: it reads the live controls from
+pinned memory, samples with the same counter-based numbers as the other backends, and leaves the actions in pinned
+memory.
 
-What it promises: densities within 1e-4 of ``reference`` in the precision ``exact``, float32; the same uniform numbers bit
-for bit, so that a drawing is the one of ``reference`` until a first near-tie; and within one batch that a voice does not
-depend on the others, nor the same batch on when it runs. What it does not promise, other than ``cpu`` and ``reference``:
-the same bits for a voice alone and among many, since libraries for GPUs choose the order of a sum by the size of the
-batch. In the precision ``fast`` products are taken in bf16 (fp16 before Ampere), and densities differ by some 1e-2.
+What it promises: densities within 1e-4 of ``reference`` in the precision ``exact``, which is float32; the same uniform
+numbers bit for bit, so that a drawing is that of ``reference`` until a first near-tie; and that a voice of a batch does
+not depend on the others in it, so that the same batch gives the same bits again on the same GPU and libraries. What it
+does not promise, unlike ``cpu`` and ``reference``: the same bits for a voice alone and among many, since libraries
+choose the order of a sum by the size of the batch. In the precision ``fast`` products are taken in bf16 (fp16 on GPUs
+older than Ampere), and densities differ by some 1e-2.
 
 This module loads neither: ``torch`` is imported when a model is opened.
 """

@@ -1,4 +1,4 @@
-"""What ``auto`` does where there is an NVIDIA driver and there are many voices: the GPU, or before the start the CPU."""
+"""What ``auto`` is for many voices beside an NVIDIA driver: the GPU, or, decided before the start, the CPU."""
 
 import logging
 from typing import Final
@@ -19,11 +19,7 @@ class Auto:
     def __init__(self, first: Backend, second: Backend) -> None:
         self._chosen: Backend | None = None
         self._first, self._second = first, second
-
-    @property
-    def name(self) -> str:
-        """That of the backend in use."""
-        return (self._chosen or self._first).name
+        self.name = first.name
 
     def open(self, checkpoint: Checkpoint, size: int) -> Batch:
         """``Backend.open``."""
@@ -50,5 +46,5 @@ class Auto:
         return (self._chosen or self._second).open_text(checkpoint, size)
 
     def _fall_back(self, err: Exception) -> None:
-        self._chosen = self._second
+        self._chosen, self.name = self._second, self._second.name
         _LOG.warning("auto takes backend %r: %s", self._second.name, err)

@@ -158,7 +158,7 @@ class CudaBatch:
         steer: Steer | None = None,
         density: NDArray[Any] | None = None,
     ) -> NDArray[Any]:
-        """``Batch.step``; with any argument on a slower path, which comes back to the host between head and sampling."""
+        """``Batch.step``; with any argument on a slower path, which comes back to the host before it samples."""
         if uniforms is None and steer is None and density is None:
             self._run_whole("step")
             return self.actions
@@ -183,7 +183,8 @@ class CudaBatch:
         out = np.zeros((count, self.size), ACTION)
         if count < 1:
             return out
-        before, actions, made = self._known().copy(), self.actions.copy(), self._done
+        before, given = self._known().copy(), self._given.copy()
+        actions, made = self.actions.copy(), self._done
         with self._watched():
             state = self._machine.kept()
         try:
@@ -191,7 +192,7 @@ class CudaBatch:
                 self._run(out)
         except BaseException:
             self._settle()
-            self._known()[:], self._dirty = before, True
+            self._known()[:], self._given[:], self._dirty = before, given, True
             with self._watched():
                 self._machine.put_back(state, made)
             self.actions[:], self._done = actions, made
@@ -287,6 +288,7 @@ class CudaBatch:
         """``Batch.redo``."""
         for mark in marks:
             self._look(slice(k, k + 1))
+            self._dirty = True
             self._voices[k] = np.frombuffer(mark, RECORD, 1)[0]
             self._given[k] = np.frombuffer(mark, np.float32, offset=RECORD.itemsize)
 

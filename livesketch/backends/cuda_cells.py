@@ -68,13 +68,15 @@ class Placed:
 
     def cell(self, cell: cell_math.Cell) -> Cell:
         """A cell's weights."""
-        hyper = cell.hyper and Hyper(
-            self.matrix(cell.hyper.w_x), self.matrix(cell.hyper.w_h), self._norms(cell.hyper.norms),
-            self.matrix(cell.hyper.z), self.vector(cell.hyper.z_b), self.matrix(cell.hyper.w),
-            self.vector(cell.hyper.bias),
-        )  # fmt: skip
-        norms = cell.norms and self._norms(cell.norms)
+        norms = None if cell.norms is None else self._norms(cell.norms)
+        hyper = None if cell.hyper is None else self._hyper(cell.hyper)
         return Cell(self.matrix(cell.w_x), self.matrix(cell.w_h), norms, hyper)
+
+    def _hyper(self, hyper: cell_math.Hyper) -> Hyper:
+        return Hyper(
+            self.matrix(hyper.w_x), self.matrix(hyper.w_h), self._norms(hyper.norms), self.matrix(hyper.z),
+            self.vector(hyper.z_b), self.matrix(hyper.w), self.vector(hyper.bias),
+        )  # fmt: skip
 
     def _norms(self, norms: cell_math.Norms) -> Norms:
         gamma, beta = (self.vector(values.reshape(4, -1)) for values in (norms.gamma, norms.beta))

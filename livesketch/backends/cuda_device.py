@@ -1,4 +1,4 @@
-"""Which GPU the cuda backend runs on, and its errors in our words; torch is imported when a device is first asked for."""
+"""Which GPU the cuda backend runs on, and its errors in our words; torch is imported when a device is asked for."""
 
 import importlib.util
 import logging
@@ -52,14 +52,14 @@ def find() -> "torch.device":
             f"pytorch.org for the one that fits the driver; {_USABLE}"
         )
     try:
-        torch.cuda.init()
+        torch.cuda.init()  # type: ignore[no-untyped-call, unused-ignore]
         number = torch.cuda.current_device()
         capability, name = torch.cuda.get_device_capability(number), torch.cuda.get_device_name(number)
     except (RuntimeError, AssertionError) as err:
         raise BackendUnavailableError(
             f'backend "cuda": PyTorch {torch.__version__} for CUDA {torch.version.cuda} finds no GPU to use '
-            f"({_said(err)}); expected an NVIDIA driver and a GPU: see what `nvidia-smi` says, and CUDA_VISIBLE_DEVICES; "
-            f"{_USABLE}"
+            f"({_said(err)}); expected an NVIDIA driver and a GPU: see what `nvidia-smi` says, and "
+            f"CUDA_VISIBLE_DEVICES; {_USABLE}"
         ) from err
     check_capability(capability, name, torch.cuda.get_arch_list())
     return torch.device("cuda", number)
@@ -82,8 +82,8 @@ def check_capability(capability: tuple[int, int], name: str, built_for: list[str
         raise BackendUnavailableError(f'backend "cuda": {has}; expected {least} or newer; {_USABLE}')
     if built_for and not any(_runs_on(built, capability) for built in built_for):
         raise BackendUnavailableError(
-            f'backend "cuda": {has}, and this PyTorch is built for {", ".join(built_for)} only; expected a build for it: '
-            f"another version of PyTorch, see pytorch.org; {_USABLE}"
+            f'backend "cuda": {has}, and this PyTorch is built for {", ".join(built_for)} only; expected a build for '
+            f"it: another version of PyTorch, see pytorch.org; {_USABLE}"
         )
 
 
@@ -139,8 +139,8 @@ def opening(device: "torch.device", what: str) -> Iterator[None]:
         yield
     except torch.OutOfMemoryError as err:
         raise BackendUnavailableError(
-            f'backend "cuda": {what} does not fit into the memory of {_named(device)} ({_said(err)}); try fewer voices, '
-            f'precision "fast", or end what else uses this GPU; {_USABLE}'
+            f'backend "cuda": {what} does not fit into the memory of {_named(device)} ({_said(err)}); try fewer '
+            f'voices, precision "fast", or end what else uses this GPU; {_USABLE}'
         ) from err
     except RuntimeError as err:
         if device.type != "cuda" or isinstance(err, BackendUnavailableError):
@@ -154,8 +154,8 @@ def opening(device: "torch.device", what: str) -> Iterator[None]:
 def lost(device: "torch.device", err: BaseException) -> BackendUnavailableError:
     """The error of a device that failed in the middle, for this and every later call of the same batch."""
     return BackendUnavailableError(
-        f'backend "cuda": {_named(device)} failed in a step ({_said(err)}), and what it held is lost; a new process can '
-        f"draw the same again from its seed, there or with another backend; {_USABLE}"
+        f'backend "cuda": {_named(device)} failed in a step ({_said(err)}), and what it held is lost; a new process '
+        f"can draw the same again from its seed, there or with another backend; {_USABLE}"
     )
 
 

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from .cuda_sketch import SketchMachine
 
 FEW: Final = 16
-"""Voices up to which each has programs of its own. A guess from the bytes they read: ``benchmarks cuda`` measures it."""
+"""Voices up to which each has programs of its own. Guessed from the bytes they read, and not yet measured."""
 
 _INPUTS: Final = 5
 _ROWS, _UNITS = 64, 4  # of a tile of lstm_few: a model of 512 units has 128 programs, about one a multiprocessor
 _HEAD_ROWS: Final = 16
-_MANY_VOICES, _MANY_ROWS, _MANY_UNITS = 128, 64, 64  # of a tile of lstm_many: 128 by 256 sums
+_MANY_VOICES, _MANY_ROWS = 128, 64  # of a tile of lstm_many, with the units of one of these
+_MANY_UNITS, _MANY_UNITS_CONDITIONED = 64, 32  # biases of their own for all voices leave fewer registers
 _ACTS: Final = 32
 """Voices of one program that samples."""
 _BEGINS: Final = 4
@@ -40,6 +41,7 @@ class Fused:
         self._facts = torch.tensor(facts, dtype=torch.float64, device=machine.device)
         self._everyone = torch.ones(machine.size, dtype=torch.int64, device=machine.device)
         self._conditioned = bool(checkpoint.z_size + checkpoint.label_size)
+        self._tile_units = _MANY_UNITS_CONDITIONED if self._conditioned else _MANY_UNITS
         lstm, fast = checkpoint.cell == "lstm", products != torch.float32
         self._few = lstm and machine.size <= FEW
         self.cells = self._few or (lstm and fast)
@@ -71,7 +73,7 @@ class Fused:
         of_x, of_h = dense["w_x"][:_INPUTS], dense["w_h"]
         device = self._machine.device
         self._of_x, self._of_h = (
-            torch.tensor(tiled(values, rows, _MANY_UNITS, side_by_side=True), dtype=products, device=device)
+            torch.tensor(tiled(values, rows, self._tile_units, side_by_side=True), dtype=products, device=device)
             for values, rows in ((of_x, 16), (of_h, _MANY_ROWS))
         )
 
@@ -121,7 +123,7 @@ class Fused:
         )  # fmt: skip
         self._kernels.lstm_many[(math.ceil(own.size / _MANY_VOICES), self._of_h.shape[0])](
             self._of_h, self._of_x, own.rows, own.which.device, live, own.given.device, before, own.cell, after, units,
-            own.size, K=self._of_h.shape[1], BM=_MANY_VOICES, BK=_MANY_ROWS, BU=_MANY_UNITS,
+            own.size, K=self._of_h.shape[1], BM=_MANY_VOICES, BK=_MANY_ROWS, BU=self._tile_units,
             CONDITIONED=int(self._conditioned), num_warps=8, num_stages=3,
         )  # fmt: skip
         own.head.device.copy_(added(own.head_b, after, own.head_w))

@@ -1,8 +1,8 @@
 """How the cuda backend runs: named functions that work on fixed memory, each captured once as a CUDA graph.
 
-A function copies what the host set out of a pinned block, computes, and copies what it found into another one; launching
-its graph is one call. An event says when it is done, so that nothing waits for the whole device. On the CPU, which the
-tests use, the same functions are called as they are.
+A function copies what the host set out of a pinned block, computes, and copies what it found into another one;
+launching its graph is one call. An event says when it is done, so that nothing waits for the whole device. On the CPU,
+which the tests use, the same functions are called as they are.
 """
 
 from collections.abc import Callable, Sequence
@@ -53,7 +53,7 @@ class Programs:
             self._runs[name] = function
             return
         before = [tensor.clone() for tensor in memory]
-        aside = torch.cuda.Stream(self.device)
+        aside = _stream(self.device)
         aside.wait_stream(torch.cuda.current_stream(self.device))
         with torch.cuda.stream(aside), ExactProducts():
             for _ in range(_WARM_UPS):
@@ -67,7 +67,7 @@ class Programs:
         torch.cuda.synchronize(self.device)
         # Nothing that one graph leaves in the pool is read by another, so that all may share it.
         self._pool = graph.pool()
-        self._done[name] = torch.cuda.Event()
+        self._done[name] = torch.cuda.Event()  # type: ignore[no-untyped-call, unused-ignore]
         self._runs[name] = graph.replay
 
     def run(self, name: str) -> None:
@@ -87,11 +87,15 @@ class Programs:
             torch.cuda.current_stream(self.device).synchronize()
 
 
+def _stream(device: torch.device) -> torch.cuda.Stream:
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call, unused-ignore]
+
+
 class Branch:
     """Copies to the host that go on while what comes next computes; ``join`` waits for them."""
 
     def __init__(self, device: torch.device) -> None:
-        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._stream = _stream(device) if device.type == "cuda" else None
 
     def copy(self, source: torch.Tensor, target: torch.Tensor) -> None:
         """Enqueues a copy behind what was enqueued so far."""

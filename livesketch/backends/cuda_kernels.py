@@ -1,9 +1,9 @@
 """Kernels of the cuda backend in Triton; ``cuda_fused`` starts them. They also run under Triton's interpreter.
 
-For a few voices a step is two of them: ``lstm_few`` has a program for each group of units and each voice, so that the
-weights are read by as many multiprocessors as there are; ``head_few`` has a program for each voice, from the head to the
-action. For many voices ``lstm_many`` is a matrix product whose gates never leave the registers, and ``act_many`` samples.
-A sum's order does not depend on the number of voices in any of them.
+For a few voices a step is two of them: ``lstm_few`` has a program for each group of units and each voice, so that
+the weights are read by as many multiprocessors as there are; ``head_few`` has a program for each voice, from the head
+to the action. For many voices ``lstm_many`` is a matrix product whose gates never leave the registers, and
+``act_many`` samples. A sum's order does not depend on the number of voices in any of them.
 
 Columns of a voice's counters OWN are as in ``cuda_sampling``. Numbers of float64 are read from memory, never passed as
 arguments, which Triton takes as float32.
@@ -77,7 +77,7 @@ def lstm_few(weights, scales, rows, which, own, live, x, start_x, hidden, cell, 
     k = tl.arange(0, BK)
     column = tl.arange(0, 4 * BU)
     sums = tl.zeros([BK, 4 * BU], tl.float32)
-    for first in range(0, K, BK):
+    for first in tl.range(0, K, BK, loop_unroll_factor=8):
         at = first + k
         of_x, first_step = at < INPUTS, _all(begins, at)
         of_h = (at >= INPUTS) & (at < INPUTS + units)
@@ -116,7 +116,7 @@ def head_few(weights, scales, bias, own, live, fresh, hidden, given, heat, facts
     k = tl.arange(0, BK)
     column = tl.arange(0, WIDTH)
     sums = tl.zeros([BK, WIDTH], tl.float32)
-    for first in range(0, K, BK):
+    for first in tl.range(0, K, BK, loop_unroll_factor=8):
         at = first + k
         values = tl.load(fresh + n * state + at, mask=at < units, other=0.0).to(tl.float32) * tl.load(scales + at)
         sums += tl.load(weights + at[:, None] * WIDTH + column[None, :]).to(tl.float32) * values[:, None]
@@ -160,8 +160,8 @@ def begin_many(which, own, live, starts, token, hidden, cell, given, state, voic
 
 
 @triton.jit
-def lstm_many(weights, of_x, rows, which, live, given, hidden, cell, fresh, units, voices, K: tl.constexpr, BM: tl.constexpr,
-              BK: tl.constexpr, BU: tl.constexpr, CONDITIONED: tl.constexpr):  # fmt: skip
+def lstm_many(weights, of_x, rows, which, live, given, hidden, cell, fresh, units, voices, K: tl.constexpr,
+              BM: tl.constexpr, BK: tl.constexpr, BU: tl.constexpr, CONDITIONED: tl.constexpr):  # fmt: skip
     """An LSTM's new h into ``fresh`` and c in place: a program for BM voices and BU units.
 
     weights (P, K, 4 BU) of h, zeros beyond the H rows, and of_x (P, 16, 4 BU), zeros beyond 5, the four gates of a unit
@@ -173,8 +173,8 @@ def lstm_many(weights, of_x, rows, which, live, given, hidden, cell, fresh, unit
     k, column = tl.arange(0, BK), tl.arange(0, 4 * BU)
     five = tl.arange(0, 16)
     x = tl.load(given + n[:, None] * 5 + five[None, :], mask=ok[:, None] & (five < 5)[None, :], other=0.0)
-    w = tl.load(of_x + (p * 16 + five)[:, None] * (4 * BU) + column[None, :])
-    gates = tl.dot(x.to(w.dtype), w, input_precision="ieee")
+    first_w = tl.load(of_x + (p * 16 + five)[:, None] * (4 * BU) + column[None, :])
+    gates = tl.dot(x.to(first_w.dtype), first_w, input_precision="ieee")
     for first in range(0, K, BK):
         at = first + k
         h = tl.load(hidden + n[:, None] * units + at[None, :], mask=ok[:, None] & (at < units)[None, :], other=0.0)
@@ -204,7 +204,7 @@ def lstm_many(weights, of_x, rows, which, live, given, hidden, cell, fresh, unit
 @triton.jit
 def act_many(own, given, heat, facts, chance, head, results, voices, outputs, mixtures, max_steps, BM: tl.constexpr,
              MIXTURES: tl.constexpr, GIVEN: tl.constexpr):  # fmt: skip
-    """The actions of BM voices from their head (N, 3 + 6M); with GIVEN, ``chance`` (N + 1, 4) may replace the chance."""
+    """The actions of BM voices from their head (N, 3 + 6M); with GIVEN, ``chance`` (N + 1, 4) may replace theirs."""
     n = (tl.program_id(0) * BM + tl.arange(0, BM)).to(tl.int64)
     _act(n, n < voices, own, given, heat, facts, chance, head, results, voices, outputs, mixtures, max_steps, MIXTURES,
          GIVEN)  # fmt: skip

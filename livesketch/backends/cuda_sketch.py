@@ -18,7 +18,7 @@ from ..models.checkpoint import Checkpoint
 from . import cell_math, cuda_cells, cuda_sampling
 from .cuda_fused import Fused
 from .cuda_graph import Block, Branch, Programs
-from .cuda_sampling import DONE, FIELDS, FLAGS, NUMBER, OWN, STEP, X, Y
+from .cuda_sampling import DONE, FIELDS, FLAGS, NUMBER, OWN, STEP, Y
 from .numpy_batch import Constants
 
 _MANY: Final = 32
@@ -178,7 +178,7 @@ class SketchMachine:
     # Many steps
 
     def ring(self) -> int:
-        """How many steps ``many0`` and ``many1`` make; they are captured when this is first asked. ``one`` makes one."""
+        """How many steps ``many0`` and ``many1`` make, captured when this is first asked; ``one`` makes one."""
         if "one" not in self.programs:
             length = max(1, min(_MANY, _RING // (8 * FIELDS * self.size)))
             self.rings = [Block((length, self.size * FIELDS), torch.int64, self.device) for _ in range(2)]
@@ -201,7 +201,7 @@ class SketchMachine:
     # What the host reads and writes
 
     def state(self) -> Sequence[NDArray[np.float32]]:
-        """h and c, (N, S) each."""
+        """The h and c, (N, S) each."""
         return [
             values.float().cpu().numpy().copy() for values in (self.hidden, self.cell)
         ]  # on the CPU it is the same memory
@@ -212,7 +212,7 @@ class SketchMachine:
         self.cell.copy_(torch.from_numpy(np.ascontiguousarray(cell)))
 
     def kept(self) -> tuple[Tensor, Tensor]:
-        """h and c, on the device."""
+        """The h and c, on the device."""
         return self.hidden.clone(), self.cell.clone()
 
     def put_back(self, kept: tuple[Tensor, Tensor], steps: int) -> None:

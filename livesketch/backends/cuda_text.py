@@ -63,7 +63,7 @@ class CudaTextBatch(TextNumpyBatch):
     # What is set
 
     @property
-    def writers(self) -> NDArray[Any]:  # type: ignore[override]
+    def writers(self) -> NDArray[Any]:
         """``TextBatch.writers``."""
         self._settle()
         if self._stale:
@@ -157,7 +157,7 @@ class CudaTextBatch(TextNumpyBatch):
         density: NDArray[Any] | None = None,
         tokens: NDArray[np.int64] | None = None,
     ) -> NDArray[Any]:
-        """``TextBatch.step``; with uniforms, steer or density on a slower path, which comes back to the host between."""
+        """``TextBatch.step``; with uniforms, steer or density on a slower path, by way of the host."""
         given = None if tokens is None else self.checked_step(tokens)
         self._settle()
         self._given[:] = -1 if given is None else given

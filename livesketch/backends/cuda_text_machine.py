@@ -1,10 +1,11 @@
 """N voices of a text model on a device: their memory, and the programs that work on it.
 
 ``step`` draws one token for every voice, and has a variant for each of what costs time: ``+cut`` where somebody has a
-top_k, top_p or min_p, ``+bias`` where somebody has a bias. ``update`` runs the model of those voices whose ``live`` is 1
-and shows the logits; ``act`` draws from logits that the host may have changed; ``undo`` takes an ``update`` back.
+top_k, top_p or min_p, ``+bias`` where somebody has a bias. ``update`` runs the model of those voices whose ``live`` is
+1 and shows the logits; ``act`` draws from logits that the host may have changed; ``undo`` takes an ``update`` back.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -68,7 +69,7 @@ class TextMachine:
             self._add("act", partial(self._act_only, cut=True, biased=True))
         return self.biases
 
-    def _add(self, name: str, function: partial[None]) -> None:
+    def _add(self, name: str, function: Callable[[], None]) -> None:
         """Takes a program up; what its warm-up told the host is taken back."""
         blocks = self.own, self.controls, self.live, self.logits, self.chance, self.results, self.looks
         self.programs.add(name, function, (*(block.device for block in blocks), *self.model.state, *self._kept))

@@ -128,7 +128,7 @@ class Attention:
         return normed * self._weights[f"{name}.gamma"] + self._weights[f"{name}.beta"]
 
     def _attend(self, q: Tensor, keys: Tensor, values: Tensor, ages: Tensor, seen: Tensor) -> Tensor:
-        """The heads' means (N, E) of the values, for queries (N, E), rings (N, window, E), ages and seen (N, window)."""
+        """The heads' means (N, E) of values; queries (N, E), rings (N, window, E), ages and seen (N, window)."""
         heads = len(self._slopes)
         parted = (ring.reshape(len(q), len(self._places), heads, -1) for ring in (keys, values))
         (keys, values), queries = parted, q.reshape(len(q), heads, -1)
