@@ -14,7 +14,7 @@ from small_texts import small_text
 import livesketch as ls
 from livesketch import BackendUnavailableError, MissingExtraError, backends
 from livesketch.backends import cuda, cuda_auto, cuda_device
-from livesketch.models.checkpoint import save
+from livesketch.models.checkpoint import save_checkpoint
 
 MODEL = small_checkpoint()
 
@@ -100,7 +100,9 @@ def test_a_gpu_that_fails_while_a_model_is_opened(gpu, monkeypatch):
         raise RuntimeError("CUDA error: an illegal memory access was encountered\nadvice")
 
     monkeypatch.setattr(cuda_batch, "SketchMachine", broken)
-    with refused(r"failed while 'small' with 1 voices was prepared \(CUDA error: an illegal memory access was encountered"):
+    with refused(
+        r"failed while 'small' with 1 voices was prepared \(CUDA error: an illegal memory access was encountered"
+    ):
         cuda.BACKEND.open(MODEL, 1)
 
 
@@ -137,7 +139,7 @@ def test_a_gpu_that_is_lost_in_a_step_says_so_then_and_ever_after(gpu, monkeypat
 
 def test_a_player_s_stream_ends_with_the_error_of_a_lost_gpu(gpu, monkeypatch, tmp_path):
     use("cpu", monkeypatch)
-    save(MODEL, tmp_path / "small.safetensors")
+    save_checkpoint(MODEL, tmp_path / "small.safetensors")
     stream = ls.sketch(str(tmp_path / "small.safetensors"), seed=1, backend="cuda")
     assert stream.backend == "cuda"
     next(stream)
@@ -165,6 +167,7 @@ def test_auto_is_the_cpu_for_few_voices_and_without_a_driver(monkeypatch):
 
 def test_auto_falls_back_before_the_start_and_says_so(monkeypatch, caplog):
     monkeypatch.setattr(backends, "driver_seen", lambda: True)
+    monkeypatch.setattr(cuda_auto, "MANY", 3)
     monkeypatch.setattr(torch.version, "cuda", None)
     with caplog.at_level(logging.WARNING, "livesketch"):
         choir = ls.voices("cat", cuda_auto.MANY, seed=7)
