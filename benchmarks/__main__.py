@@ -9,7 +9,7 @@ from pathlib import Path
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ[_variable] = "1"
 
-from . import jitter, report, startup, step, text, training  # noqa: E402 - after the variables above
+from . import cuda, jitter, report, startup, step, text, training  # noqa: E402 - after the variables above
 
 SUITES = {
     "step": step.suite,
@@ -18,6 +18,7 @@ SUITES = {
     "first-action": startup.first_action_suite,
     "training": training.suite,
     "jitter": jitter.suite,
+    "cuda": cuda.suite,
 }
 
 
@@ -42,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     for name in options.suite or SUITES:
         result = SUITES[name](model=options.model, rounds=options.rounds, steps=options.steps)
         report.show(result)
-        print(f"written: {report.write(result, options.out)}\n")
+        print(f"written: {report.write(result, options.out)}\n" if result.series else "")
     return 0
 
 

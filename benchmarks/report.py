@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("livesketch", "numpy", "numba", "torch", "onnxruntime")
+PACKAGES = ("livesketch", "numpy", "numba", "torch", "triton", "onnxruntime")
 
 
 @dataclass(slots=True)
@@ -45,9 +45,10 @@ def show(result: Result) -> None:
     """The table, on stdout."""
     print(f"{result.suite}: {', '.join(f'{key} {value}' for key, value in result.facts.items())}")
     base = next((row.median for row in result.series if row.name == result.compare_with), None)
-    width = max(len(row.name) for row in result.series)
+    width = max(map(len, [*(row.name for row in result.series), *result.absent]))
     columns = ["median", "least", "most"] + (["ratio"] if base else [])
-    print(f"  {result.unit:>{width}}  {' '.join(f'{column:>9}' for column in columns)}")
+    if result.series:
+        print(f"  {result.unit:>{width}}  {' '.join(f'{column:>9}' for column in columns)}")
     for row in result.series:
         numbers = [f"{value:9.3f}" for value in (row.median, min(row.values), max(row.values))]
         if base:

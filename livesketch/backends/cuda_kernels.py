@@ -181,13 +181,17 @@ def lstm_many(weights, of_x, rows, which, live, given, hidden, cell, fresh, unit
         w = tl.load(weights + (p * K + at)[:, None] * (4 * BU) + column[None, :])
         gates = tl.dot(h, w, gates, input_precision="ieee")
     gate, unit = column % 4, p * BU + column // 4
-    row = tl.load(which + n, mask=ok, other=0) if CONDITIONED else tl.zeros([BM], tl.int64) + tl.load(which)
-    of_gate = gate * units + unit
+    of_gate = rows + gate * units + unit
+    first_row = tl.load(which + tl.program_id(0) * BM)
     if CONDITIONED:
-        gates += tl.load(rows + row[:, None] * 4 * units + of_gate[None, :],
-                         mask=ok[:, None] & (unit < units)[None, :], other=0.0)  # fmt: skip
+        row = tl.where(ok, tl.load(which + n, mask=ok, other=0), first_row)
+        if tl.min(row, 0) == tl.max(row, 0):
+            gates += tl.load(of_gate + first_row * 4 * units, mask=unit < units, other=0.0)[None, :]
+        else:
+            mask = ok[:, None] & (unit < units)[None, :]
+            gates += tl.load(of_gate[None, :] + row[:, None] * 4 * units, mask=mask, other=0.0)
     else:
-        gates += tl.load(rows + tl.load(which) * 4 * units + of_gate, mask=unit < units, other=0.0)[None, :]
+        gates += tl.load(of_gate + first_row * 4 * units, mask=unit < units, other=0.0)[None, :]
     of_if, of_jo = tl.split(tl.reshape(gates, (BM, BU, 2, 2)))
     i, f = tl.split(of_if)
     j, o = tl.split(of_jo)
