@@ -91,7 +91,7 @@ def long():
 def compiled():
     """Every kernel as an H200 would run it; a product of matrices must become Hopper's own instruction."""
     from triton.backends.compiler import GPUTarget
-    from triton.compiler import ASTSource, compile
+    from triton import compiler
 
     from livesketch.backends import cuda_kernels
 
@@ -107,11 +107,11 @@ def compiled():
         names = function.arg_names
         signature = {each: "constexpr" if each in constants else types[each] for each in names}
         whole = [each for each in names if each not in constants and signature[each][0] == "*"]
-        source = ASTSource(
+        source = compiler.ASTSource(
             fn=function, signature=signature, constexprs={(names.index(k),): v for k, v in constants.items()},
             attrs={(names.index(each),): [["tt.divisibility", 16]] for each in whole},
         )  # fmt: skip
-        return compile(source, target=GPUTarget("cuda", 90, 32), options={"num_warps": warps}).asm["ptx"]
+        return compiler.compile(source, target=GPUTarget("cuda", 90, 32), options={"num_warps": warps}).asm["ptx"]
 
     for types_of in (exact, fast):
         go("lstm_few", types_of, 4, INPUTS=5, K=576, BK=64, BU=4)
@@ -120,6 +120,11 @@ def compiled():
     go("begin_many", fast, 4, BM=4, STATE=512)
     for voices, warps, given in ((1, 1, 0), (1, 1, 1), (32, 4, 0), (32, 4, 1)):
         go("act_many", exact, warps, BM=voices, MIXTURES=32, GIVEN=given)
+    # Triton takes an argument that is 1 for a constant.
+    go("act_many", exact, 1, BM=1, MIXTURES=16, GIVEN=1, voices=1, mixtures=1)
+    go("lstm_few", exact, 4, INPUTS=5, K=64, BK=64, BU=4, units=1, state=1, voices=1)
+    ones = {"units": 1, "state": 1, "voices": 1, "mixtures": 1, "max_steps": 1}
+    go("head_few", exact, 8, K=16, BK=16, WIDTH=16, STATE=16, MIXTURES=16, ACT=1, **ones)
     for conditioned, units in ((0, 64), (1, 32)):
         ptx = go("lstm_many", fast, 8, K=512, BM=128, BK=64, BU=units, CONDITIONED=conditioned)
         assert "wgmma" in ptx

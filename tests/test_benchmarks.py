@@ -107,7 +107,9 @@ def test_a_suite_runs_and_writes_what_it_found(suite: str, tmp_path: Path) -> No
         assert any("onnxruntime" in name for name in [*found["series"], *found["absent"]])
 
 
-def test_without_a_gpu_the_suite_cuda_says_what_it_did_not_measure(peers: Any, tmp_path: Path, monkeypatch: Any) -> None:
+def test_without_a_gpu_the_suite_cuda_says_what_it_did_not_measure(
+    peers: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
     from livesketch import BackendUnavailableError
     from livesketch.backends import cuda_device
 

@@ -222,3 +222,93 @@ def test_the_actions_array_takes_what_a_stream_puts_there(monkeypatch):
     assert batch.mark(0) != kept[:1].tobytes()
     assert np.array_equal(batch.actions, kept)
     assert batch.steps == 2
+
+
+# Captures, with a stand-in for what only a GPU has
+
+
+class Stand:
+    """Does nothing, under any name, and notes it."""
+
+    def __init__(self, notes, what):
+        self.notes, self.what = notes, what
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return None
+
+    def __getattr__(self, name):
+        return lambda *rest: self.notes.append((self.what, name))
+
+
+class Graph:
+    """Replays the function that was captured."""
+
+    def __init__(self):
+        self.function = None
+
+    def replay(self):
+        self.function()
+
+    def pool(self):
+        return "pool"
+
+
+@pytest.fixture
+def captures(monkeypatch):
+    import inspect
+
+    notes, signature = [], inspect.signature(torch.cuda.graph.__init__)
+
+    def capturing(graph, **options):
+        signature.bind(None, graph, **options)
+        graph.function = sys._getframe(1).f_locals["function"]
+        notes.append(("graph", options["pool"], options["capture_error_mode"]))
+        return Stand(notes, "graph")
+
+    streams = iter(range(100))
+    for name in ("device", "stream"):
+        monkeypatch.setattr(torch.cuda, name, lambda *rest, name=name: Stand([], name))
+    monkeypatch.setattr(torch.cuda, "Stream", lambda *rest: Stand(notes, f"stream {next(streams)}"))
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda *rest: Stand(notes, "current"))
+    monkeypatch.setattr(torch.cuda, "Event", lambda: Stand(notes, "event"))
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
+    monkeypatch.setattr(torch.cuda, "graph", capturing)
+    return notes
+
+
+def test_a_program_is_warmed_up_captured_once_and_leaves_no_trace(captures):
+    from livesketch.backends.cuda_graph import Branch, Programs
+
+    programs, memory, other = Programs(FakeGpu()), torch.zeros(1), torch.zeros(3)
+    precisions = []
+
+    def more():
+        precisions.append(torch.get_float32_matmul_precision())
+        memory.add_(1)
+        branch = Branch(FakeGpu())
+        branch.copy(memory.expand(3), other)
+        branch.join()
+
+    torch.set_float32_matmul_precision("high")  # a user's choice for other work in the process
+    try:
+        for name in ("one", "two"):
+            programs.add(name, more, [memory])
+            assert memory.item() == 0
+        assert torch.get_float32_matmul_precision() == "high"
+    finally:
+        torch.set_float32_matmul_precision("highest")
+    assert set(precisions) == {"highest"}
+    assert [note for note in captures if note[0] == "graph"] == [
+        ("graph", None, "thread_local"), ("graph", "pool", "thread_local"),
+    ]  # fmt: skip
+    captures.clear()
+    programs.run("one")
+    programs.wait("one")
+    programs.settle()
+    assert memory.item() == 1
+    assert captures[-3:] == [("event", "record"), ("event", "synchronize"), ("current", "synchronize")]
+    assert "one" in programs
+    assert "three" not in programs

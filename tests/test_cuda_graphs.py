@@ -77,7 +77,7 @@ def test_more_voices_than_fit_are_refused_and_fewer_then_run():
     import torch
 
     checkpoint, free = small_checkpoint(hidden=2000), torch.cuda.mem_get_info()[0]
-    with pytest.raises(BackendUnavailableError, match="does not fit into the memory of.*fewer voices"):
+    with pytest.raises(BackendUnavailableError, match=r"does not fit into the memory of.*fewer voices"):
         cuda.BACKEND.open(checkpoint, free // 20_000)
     opened(checkpoint, 2).step()
 

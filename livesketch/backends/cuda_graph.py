@@ -5,11 +5,15 @@ launching its graph is one call. An event says when it is done, so that nothing 
 which the tests use, the same functions are called as they are.
 """
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import torch
 from numpy.typing import NDArray
+
+_CAPTURES: Final = threading.Lock()
+"""One at a time: PyTorch captures in one stream of its own."""
 
 _WARM_UPS: Final = 2
 """Runs before a capture: libraries choose and load their kernels then, which a capture may not do."""
@@ -52,6 +56,10 @@ class Programs:
         if not self._on_gpu:
             self._runs[name] = function
             return
+        with _CAPTURES, torch.cuda.device(self.device):
+            self._capture(name, function, memory)
+
+    def _capture(self, name: str, function: Callable[[], object], memory: Sequence[torch.Tensor]) -> None:
         before = [tensor.clone() for tensor in memory]
         aside = _stream(self.device)
         aside.wait_stream(torch.cuda.current_stream(self.device))
@@ -60,11 +68,12 @@ class Programs:
                 function()
         aside.synchronize()
         graph = torch.cuda.CUDAGraph()
-        with ExactProducts(), torch.cuda.graph(graph, pool=self._pool):
+        # Other threads may step other models meanwhile: their calls are not to break this off, nor this theirs.
+        with ExactProducts(), torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
             function()
         for tensor, kept in zip(memory, before, strict=True):
             tensor.copy_(kept)
-        torch.cuda.synchronize(self.device)
+        torch.cuda.current_stream(self.device).synchronize()
         # Nothing that one graph leaves in the pool is read by another, so that all may share it.
         self._pool = graph.pool()
         self._done[name] = torch.cuda.Event()  # type: ignore[no-untyped-call, unused-ignore]
@@ -74,7 +83,7 @@ class Programs:
         """Starts one; on a GPU this returns at once."""
         self._runs[name]()
         if self._on_gpu:
-            self._done[name].record()
+            self._done[name].record(torch.cuda.current_stream(self.device))
 
     def wait(self, name: str) -> None:
         """Waits until the latest run of this one is done."""
