@@ -10,7 +10,7 @@ SEED ?= 23
 JS = benchmarks/js/node_modules
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check bench peers
+.PHONY: help demo test test-slow check bench gpu peers
 
 help: ## What can be made (this list)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -37,6 +37,10 @@ check: $(VENV)/.livesketch-dev ## Lint, format and types; changes nothing
 
 bench: $(VENV)/.livesketch-dev ## Time one step beside other engines, the import and the first pen action
 	$(VENV)/bin/python -m benchmarks step import first-action
+
+gpu: $(VENV)/.livesketch-dev ## On a machine with an NVIDIA GPU: check the cuda backend there and time it
+	$(PIP) install -c constraints.txt -e '.[cuda]'
+	bash benchmarks/gpu.sh $(VENV)/bin/python
 
 peers: $(VENV)/.livesketch-peers $(JS)/.livesketch ## Install the Python and npm packages that tests and benchmarks compare with
 

@@ -10,7 +10,7 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", 
     os.environ[_variable] = "1"
 
 from . import (  # noqa: E402 - after the variables above
-    bulk, drift, growth, jitter, models, report, startup, step, text, training, voices,
+    bulk, cuda, drift, growth, jitter, models, report, startup, step, text, training, voices,
 )  # fmt: skip
 
 MODELS = dict.fromkeys(("step", "voices", "growth"), models.OFFICIAL)
@@ -27,6 +27,7 @@ SUITES = {
     "jitter": jitter.suite,
     "drift": drift.suite,
     "bulk": bulk.suite,
+    "cuda": cuda.suite,
 }
 
 
@@ -56,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
         model = options.model or MODELS.get(name, "cat")
         result = SUITES[name](model=model, rounds=options.rounds, steps=options.steps)
         report.show(result)
-        print(f"written: {report.write(result, options.out)}\n")
+        print(f"written: {report.write(result, options.out)}\n" if result.series else "")
     return 0
 
 

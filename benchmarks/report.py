@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("livesketch", "numpy", "numba", "torch", "onnxruntime")
+PACKAGES = ("livesketch", "numpy", "numba", "torch", "triton", "onnxruntime")
 
 
 @dataclass(slots=True)
@@ -51,9 +51,10 @@ def show(result: Result) -> None:
     print(f"{result.suite}: {', '.join(f'{key} {value}' for key, value in result.facts.items())}")
     medians = {row.name: row.median for row in result.series}
     bases = {title: medians[name] for title, name in result.ratios.items() if name in medians}
-    width = max(len(row.name) for row in result.series)
+    width = max(map(len, [*medians, *result.absent]))
     columns = ["median", "least", "most", *bases, *result.derived, *(["error"] if result.errors else [])]
-    print(f"  {result.unit:>{width}}  {' '.join(f'{column:>9}' for column in columns)}")
+    if result.series:
+        print(f"  {result.unit:>{width}}  {' '.join(f'{column:>9}' for column in columns)}")
     for row in result.series:
         numbers = [f"{value:9.3f}" for value in (row.median, min(row.values), max(row.values))]
         numbers += [f"{row.median / base:9.2f}" for base in bases.values()]

@@ -288,8 +288,58 @@ def test_a_suite_runs_and_writes_what_it_found(
         ET.fromstring(draw(plots.newest(suite)))
 
 
+def test_without_a_gpu_the_suite_cuda_says_what_it_did_not_measure(
+    peers: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    from livesketch import BackendUnavailableError
+    from livesketch.backends import cuda_device
+
+    def nowhere() -> None:
+        raise BackendUnavailableError("no driver")
+
+    monkeypatch.setattr(cuda_device, "find", nowhere)
+    suite, report = (importlib.import_module(f"benchmarks.{name}") for name in ("cuda", "report"))
+    result = suite.suite(model="cat", rounds=1, steps=1)
+    assert not result.series
+    report.show(result)
+    assert importlib.import_module("benchmarks.__main__").main(["cuda", "--out", str(tmp_path)]) == 0
+    assert not [*tmp_path.iterdir()]
+    assert result.absent == {"cuda": "no CUDA device: no driver"}
+
+
+@pytest.mark.slow
+def test_the_suite_cuda_runs_as_it_would_on_a_gpu(peers: Any, monkeypatch: Any, capsys: Any) -> None:
+    """On the CPU, whose numbers mean nothing here: that the script is sound before a machine with a GPU is at hand."""
+    import torch
+
+    from livesketch.backends import cuda_device
+
+    monkeypatch.setattr(cuda_device, "find", lambda: torch.device("cpu"))
+    suite, report = (importlib.import_module(f"benchmarks.{name}") for name in ("cuda", "report"))
+    monkeypatch.setattr(suite, "MANY_STEPS", 2)
+    sizes = 1, 1001
+    result = suite.measured(torch.device("cpu"), model="cat", rounds=2, steps=2, voices=sizes, gemm=64)
+    report.show(result)
+    said = capsys.readouterr().out
+    for words in ("host to host, p50", "p99", "eager PyTorch", "run(k), 1001 voices, fast", "product (TFLOP/s)"):
+        assert words in said
+    assert all(value > 0 for row in result.series for value in row.values)
+    assert result.facts["fast, 1001 voices: share of that rate"] > 0
+
+
+def test_the_eager_peer_on_a_gpu_computes_the_same_step(peers: Any, weights: Any) -> None:
+    import torch
+
+    eager = importlib.import_module("benchmarks.cuda_peer").Eager(weights, 2, torch.device("cpu"))
+    inputs = np.random.default_rng(6).normal(size=(20, 5)).astype(np.float32)
+    with torch.no_grad():
+        got = np.array([eager.head(torch.from_numpy(given).expand(2, -1)).numpy() for given in inputs])
+    assert np.abs(got - heads(weights, inputs)[:, None]).max() < 1e-5
+    eager.run(100)  # over the ends of drawings
+
+
 def test_an_unknown_suite_is_refused(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks", "stpe", "--out", str(tmp_path)]
     done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
-    assert "no suite stpe; there are step, voices, growth, text, import, first-action, training" in done.stderr
+    assert "no suite stpe; there are step, voices, growth, text, import, first-action, training, jitter" in done.stderr

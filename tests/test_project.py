@@ -63,11 +63,11 @@ print([name for name in before if getattr(ls, name) is not before[name]])
 
 
 def modules() -> list[str]:
-    """Every module of the package that imports without starting a program."""
+    """Every module of the package that imports without starting a program, or an optional package (Triton)."""
     names = []
     for path in sorted(PACKAGE.rglob("*.py")):
         parts = path.relative_to(REPO).with_suffix("").parts
-        if parts[-1] != "__main__":
+        if parts[-1] not in {"__main__", "cuda_kernels"}:
             names.append(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
     return names
 

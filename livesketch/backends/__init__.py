@@ -9,13 +9,18 @@ from importlib.metadata import entry_points
 from typing import Final, Literal, TypeAlias, get_args
 
 from ..errors import BackendUnavailableError, ControlError
+from . import cuda_auto
+from .cuda_device import driver_seen
 from .protocol import Backend
 
 Precision: TypeAlias = Literal["exact", "fast"]
-_OWN: Final = {"cpu": "livesketch.backends.cpu", "reference": "livesketch.backends.reference"}
+_OWN: Final = {
+    "cpu": "livesketch.backends.cpu",
+    "reference": "livesketch.backends.reference",
+    "cuda": "livesketch.backends.cuda",
+}
 _FAST: Final = "-fast"
 """Behind the name of a backend: in lower precision, where it has that (its module's ``FAST``)."""
-_PLANNED: Final = {"cuda": "the CUDA backend is not part of this version"}
 
 
 def names() -> list[str]:
@@ -36,14 +41,19 @@ def precise(name: str, precision: Precision) -> str:
     return (names()[0] if name == "auto" else name) + _FAST
 
 
-def load(name: str = "auto") -> Backend:
+def load(name: str = "auto", size: int = 1) -> Backend:
     """A backend by name; a named one is used or refused, never replaced.
+
+    ``auto`` is ``cpu``, but for ``size`` voices from ``cuda_auto.MANY`` on where an NVIDIA driver is found: then it is
+    the GPU, or ``cpu`` where the GPU turns out unusable before anything has begun, which is said as a warning.
 
     Raises:
         BackendUnavailableError: there is none of that name, or it does not load; the message says why.
     """
     if not isinstance(name, str):
         raise BackendUnavailableError(f"backend {name!r:.60}: expected a name, one of auto, {', '.join(names())}")
+    if name == "auto" and size >= cuda_auto.MANY and driver_seen():
+        return cuda_auto.Auto(_own("cuda"), _own("cpu"))
     wanted = names()[0] if name == "auto" else name
     own = wanted.removesuffix(_FAST)
     if own != wanted and own in _OWN:
@@ -52,11 +62,7 @@ def load(name: str = "auto") -> Backend:
             raise BackendUnavailableError(f"precision 'fast': {own} has none; try backend='cpu', or precision='exact'")
         return fast
     if wanted in _OWN:
-        module = importlib.import_module(_OWN[wanted])
-        backend: Backend = module.BACKEND
-        return backend
-    if wanted in _PLANNED:
-        raise BackendUnavailableError(f"backend {wanted!r}: {_PLANNED[wanted]}; usable: {', '.join(names())}")
+        return _own(wanted)
     for point in entry_points(group="livesketch.backends"):
         if point.name == wanted:
             try:
@@ -65,3 +71,8 @@ def load(name: str = "auto") -> Backend:
                 raise BackendUnavailableError(f"backend {wanted!r} ({point.value}) does not load: {err!r}") from err
             return loaded
     raise BackendUnavailableError(f"backend {name!r} does not exist; expected auto, {', '.join(names())}")
+
+
+def _own(name: str) -> Backend:
+    backend: Backend = importlib.import_module(_OWN[name]).BACKEND
+    return backend

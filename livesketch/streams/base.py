@@ -36,7 +36,7 @@ class Base(Generic[ModelT]):
 
     def __init__(self, checkpoint: ModelT, name: str, seed: int, backend: str, voices: range) -> None:
         self._checkpoint, self.name, self._seed, self._voices = checkpoint, name, seed, voices
-        self._backend = backends.load(backend)
+        self._backend = backends.load(backend, len(voices))
         self._taken = 0
         self._lock = threading.RLock()  # a REPL feeds and steps while a player does
 
