@@ -10,7 +10,18 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", 
     os.environ[_variable] = "1"
 
 from . import (  # noqa: E402 - after the variables above
-    bulk, cuda, drift, growth, jitter, models, report, startup, step, text, training, voices,
+    bulk,
+    cuda,
+    drift,
+    growth,
+    jitter,
+    models,
+    report,
+    startup,
+    step,
+    text,
+    training,
+    voices,
 )  # fmt: skip
 
 MODELS = dict.fromkeys(("step", "voices", "growth"), models.OFFICIAL)

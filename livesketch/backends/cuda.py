@@ -27,10 +27,11 @@ if TYPE_CHECKING:
 class CudaBackend:
     """``Backend`` on the current GPU."""
 
-    name = "cuda"
+    def __init__(self, name: str = "cuda", precision: str = "exact") -> None:
+        self.name, self._precision = name, precision
 
-    def open(self, checkpoint: Checkpoint, size: int, precision: str = "exact") -> "CudaBatch":
-        """``Backend.open``; warms up and captures, so that no later step waits for it.
+    def open(self, checkpoint: Checkpoint, size: int, precision: str | None = None) -> "CudaBatch":
+        """``Backend.open``; warms up and captures, so that no later step waits for it. None: this backend's precision.
 
         Raises:
             ControlError: a precision other than ``exact`` and ``fast``.
@@ -39,15 +40,16 @@ class CudaBackend:
         with cuda_device.opening(device, f"{checkpoint.name!r} with {size} voices"):
             from .cuda_batch import CudaBatch  # noqa: PLC0415 - imports torch
 
-            return CudaBatch(checkpoint, size, device, precision)
+            return CudaBatch(checkpoint, size, device, precision or self._precision)
 
-    def open_text(self, checkpoint: TextCheckpoint, size: int, precision: str = "exact") -> "CudaTextBatch":
+    def open_text(self, checkpoint: TextCheckpoint, size: int, precision: str | None = None) -> "CudaTextBatch":
         """``Backend.open_text``, as ``open``."""
         device = cuda_device.find()
         with cuda_device.opening(device, f"{checkpoint.name!r} with {size} voices"):
             from .cuda_text import CudaTextBatch  # noqa: PLC0415 - imports torch
 
-            return CudaTextBatch(checkpoint, size, device, precision)
+            return CudaTextBatch(checkpoint, size, device, precision or self._precision)
 
 
 BACKEND = CudaBackend()
+FAST = CudaBackend("cuda-fast", "fast")
