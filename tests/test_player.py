@@ -179,8 +179,9 @@ def test_a_mistake_in_a_play_without_a_name_leaves_the_one_before_playing(model)
 def test_nowhere_to_play_is_said(stream):
     with pytest.raises(ls.ControlError, match="nowhere to play"):
         ls.play(stream)
-    with pytest.raises(ls.ControlError, match="no output"):
-        ls.play(stream, to=["127.0.0.1:9000"])
+    for given in (["127.0.0.1:9000"], "127.0.0.1:9000"):
+        with pytest.raises(ls.ControlError, match=r"'127\.0\.0\.1:9000' is no output"):
+            ls.play(stream, to=given)
     with pytest.raises(ls.ControlError, match="then"):
         ls.play(stream, to=ls.Recorder(), then="dance")
 
@@ -222,6 +223,22 @@ def test_what_is_fed_while_it_plays_goes_out_too(model):
     wait_for(lambda: player.stats().steps >= 1)
     assert [a.source for a in actions(recorder)[:3]] == ["human", "human", "model"]
     assert [a.step for a in actions(recorder)[:3]] == [0, 1, 2]
+
+
+def test_what_follows_drawings_of_many_voices_that_is_not_done_is_refused(model, stream):
+    for then in ([stream], lambda stream: stream, "repeat"):
+        with pytest.raises(ls.ControlError, match="'next' or 'stop'"):
+            ls.play(ls.voices(model, 2), to=ls.Recorder(), then=then)
+
+
+def test_a_name_is_for_good_and_a_pace_is_short_to_read(stream):
+    player = ls.play(stream, to=ls.Recorder(), rate=50)
+    with pytest.raises(AttributeError):
+        player.name = "dog"
+    assert " Steps(rate=50) " in repr(ls.players())
+    assert [repr(pace) for pace in (ls.pace.speed(2), ls.pace.human())] == [
+        "Speed(speed=2, air=2.0)", "Human(times=1.0, breath=1.0)"
+    ]  # fmt: skip
 
 
 def test_voices_play_with_their_numbers_and_stop_when_each_has_drawn(model):

@@ -272,6 +272,24 @@ def test_a_swap_to_another_engine_that_cannot_be_leaves_what_plays(model, tmp_pa
     assert there.playing
 
 
+def test_the_same_line_again_goes_on_there(model, tmp_path):
+    stream, out = ls.sketch(model, seed=1), ls.trace(tmp_path / "a.jsonl")
+    play(stream, out, rate=400, name="cat").mute()
+    player = play(stream, out, rate=400, name="cat").unmute()
+    wait_for(lambda: player.stats().steps > 20)
+    player.stop()
+    assert stream.take(2)
+    assert [row["seed"] for _, row in json_lines(out.path) if "trace" in row] == [1, 1]
+
+
+def test_a_stream_that_is_played_here_stays_here(model):
+    stream = ls.sketch(model, seed=1)
+    here = ls.play(stream, ls.Recorder(), name="here")
+    with pytest.raises(ls.ControlError, match="is played by 'here'"):
+        play(stream, ls.osc("127.0.0.1:9"), name="there")
+    assert here.playing
+
+
 def test_a_mistake_there_is_told_here(model, tmp_path):
     player = play(ls.sketch(model, seed=1), ls.trace(tmp_path / "a.jsonl"), rate=100)
     with pytest.raises(ls.ControlError, match="one of livesketch"):

@@ -216,5 +216,9 @@ def checked_then(then: Any, stream: Playable) -> Then:
             raise ControlError(f"then=[...] with {wrong[0] if wrong else 'nothing'!r:.60}: expected streams")
     elif not callable(then):
         raise ControlError(f"then={then!r:.40}: expected {wanted}")
+    if not isinstance(then, str) and isinstance(stream, Sized) and len(stream) > 1:
+        raise ControlError(
+            f"then={then!r:.40} after {len(stream)} voices, whose drawings end one by one; expected 'next' or 'stop'"
+        )
     checked: Then = then
     return checked

@@ -98,7 +98,7 @@ class Desk:
 
     def complain(self, what: str, err: BaseException) -> None:
         """Something of the performer's failed: counted, and said once."""
-        self._note(what, err, lambda: f"{what}: {err}; what was before stays")
+        self._note(what, err, lambda: f"{what}: {err or type(err).__name__}; what was before stays")
 
     def send(self, event: Event, at: float) -> None:
         """One event that is due now."""

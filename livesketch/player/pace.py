@@ -4,7 +4,7 @@ A pace is what a person writes, a frozen value; a player's ``Walk`` (``walk``) f
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol, get_args
 
 from ..errors import ControlError
@@ -50,8 +50,8 @@ class Steps:
     """So many steps a second."""
 
     rate: float
-    part: Part = "step"
-    looks: bool = False
+    part: Part = field(default="step", repr=False)
+    looks: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
         checked_rate(self.rate)
@@ -67,8 +67,8 @@ class Speed:
 
     speed: float
     air: float = 2.0
-    part: Part = "step"
-    looks: bool = True
+    part: Part = field(default="step", repr=False)
+    looks: bool = field(default=True, repr=False)
 
     def __post_init__(self) -> None:
         _positive("speed", self.speed, "stage widths a second, above 0; 0.5 is calm")
@@ -121,8 +121,8 @@ class Human:
     times: float = 1.0
     breath: float = 1.0
     """How much of that deviation is played; 0: none."""
-    part: Part = "step"
-    looks: bool = True
+    part: Part = field(default="step", repr=False)
+    looks: bool = field(default=True, repr=False)
 
     def __post_init__(self) -> None:
         _positive("times", self.times, "times as fast as a hand, above 0")

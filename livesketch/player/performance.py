@@ -133,6 +133,12 @@ def _start_there(
     stream: Playable, to: Sequence[Output] | Output | None, wish: Wish, how: How, before: AnyPlayer | None
 ) -> RemotePlayer:
     """``start`` in the other process, under the lock."""
+    for other in roster.players().values():
+        if other is not before and other.stream is stream:
+            raise ControlError(
+                f"{stream!r:.60} is played by {other.name!r} here, which could not go on; expected another stream, or "
+                f"name={other.name!r} to take its place"
+            )
     player = play_there(stream, _outputs(to, before), wish, how, before)
     roster.add(player, before if isinstance(before, RemotePlayer) else None)
     return player

@@ -74,8 +74,8 @@ class Stats:
 class AnyPlayer(Protocol):
     """What a player can do, whichever process it plays in; ``Player`` says what each thing does."""
 
-    name: str
-
+    @property
+    def name(self) -> str: ...  # noqa: D102
     @property
     def stream(self) -> Any: ...  # noqa: D102
     @property

@@ -31,8 +31,8 @@ class Playing:
     """A stream on a clock, sent to outputs from a thread of its own; what a performer sees of it is ``Player``."""
 
     __slots__ = (
-        "__weakref__", "_before", "_choice", "_clock", "_course", "_desk", "_finished", "_keep", "_loop", "_panics",
-        "_realtime", "_relay", "_shared", "_tempo", "_thread", "_urgent", "error", "name",
+        "__weakref__", "_before", "_choice", "_clock", "_course", "_desk", "_finished", "_keep", "_loop", "_name",
+        "_panics", "_realtime", "_relay", "_shared", "_tempo", "_thread", "_urgent", "error",
     )  # fmt: skip
 
     def __init__(
@@ -40,7 +40,7 @@ class Playing:
         urgent: bool = False,
     ) -> None:  # fmt: skip
         """``urgent``: the system is asked to run its thread before others."""
-        self.name = name
+        self._name = name
         self._urgent, self._realtime = urgent, False
         self.error: BaseException | None = None
         """What the stream raised, where that ended the play."""
@@ -58,6 +58,11 @@ class Playing:
         self._keep: tuple[Output, ...] = ()
         """Outputs that the next player of this name goes on with."""
         self._thread = threading.Thread(target=self._run, name=f"{THREADS}{name}", daemon=True)
+
+    @property
+    def name(self) -> str:
+        """The performance's, for good: another plays under it in its place, or beside it under another."""
+        return self._name
 
     @property
     def outputs(self) -> tuple[Output, ...]:

@@ -50,7 +50,7 @@ class RemotePlayer:
     """A player in the playing process; everything that ``Player`` can, through the pipe."""
 
     def __init__(self, number: int, name: str, stream: Playable, outputs: Sequence[Output], how: How) -> None:
-        self.name = name
+        self._name = name
         self.number: Final = number
         """Its number there."""
         self._how = how
@@ -75,6 +75,11 @@ class RemotePlayer:
 
     def _call(self, name: str, *arguments: Any) -> Any:
         return engine.ask("call", self.number, name, arguments, {})
+
+    @property
+    def name(self) -> str:
+        """``Player.name``."""
+        return self._name
 
     @property
     def to(self) -> tuple[Output, ...]:
@@ -254,7 +259,10 @@ def play_there(
     Where ``before`` plays here, it is stopped as soon as nothing is in the way of what takes its place.
     """
     quiet = False, False
-    if before is not None and not isinstance(before, RemotePlayer):
+    if isinstance(before, RemotePlayer) and getattr(stream, "lent", None) is before.stream:  # it plays this one
+        quiet = before.quiet
+        before.stop()
+    elif before is not None and not isinstance(before, RemotePlayer):
         _sorted(outputs, before.holding())  # before anything is stopped for it
         pack(stream)
         pack(wish)

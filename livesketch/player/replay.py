@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -24,8 +24,8 @@ class Recorded:
     """As it was played: each step as long after the one before, ``times`` as fast."""
 
     times: float = 1.0
-    part: Part = "step"
-    looks: bool = True
+    part: Part = field(default="step", repr=False)
+    looks: bool = field(default=True, repr=False)
 
     def __post_init__(self) -> None:
         if not 0 < real("times", self.times, "times as fast, above 0") < math.inf:
@@ -157,9 +157,9 @@ def _event(record: dict[str, Any]) -> Event:
     """A pen action or token of its record."""
     kind = PenAction if record["event"] == "pen" else Token
     values: dict[str, Any] = {}
-    for field in fields(kind):
-        if field.name != "asked" and field.name in record:
-            values[field.name] = _checked(field.name, record[field.name])
+    for name in (one.name for one in fields(kind)):
+        if name != "asked" and name in record:
+            values[name] = _checked(name, record[name])
     if kind is PenAction and "asked" in record:
         values["asked"] = _asked(record["asked"])
     event: Event = kind(**values)
