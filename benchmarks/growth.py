@@ -43,7 +43,7 @@ def suite(*, model: str, rounds: int, steps: int) -> Result:
         unit="us",
         facts={"model": label or checkpoint.name, "threads": 1, "rounds": rounds, "steps": steps, **memory},
         series=interleaved(engines, rounds, steps),
-        ratios={"x 512": "512 units", "x 1 voice": voices_name(1), "x 1000": f"after {AGES[0]} steps"},
+        compare_with=f"after {AGES[0]} steps",
     )
 
 
