@@ -1,6 +1,7 @@
 """The benchmarks measure what they say: all engines compute the same step, and the suites run."""
 
 import importlib.util
+import itertools
 import json
 import os
 import platform
@@ -178,6 +179,19 @@ def test_voices_count_pen_actions(peers: Any, monkeypatch: pytest.MonkeyPatch) -
     seconds = voices.counted(asked.append, 100)(50)
     assert asked == [8]
     assert seconds / 50 == pytest.approx(2 / 800)
+
+
+def test_an_aged_stream_stays_about_as_old(peers: Any) -> None:
+    """Of 1,500 steps and then 100 at a time: the third hundred is that of another stream."""
+    made: list[Any] = []
+
+    def fresh() -> Any:
+        made.append(itertools.count())
+        return made[-1]
+
+    aged = module("growth").Aged(fresh, 1500)
+    assert all(aged.run(70) > 0 for _ in range(3))
+    assert [next(stream) for stream in made] == [1640, 1570]
 
 
 def test_the_random_model_is_of_the_official_size_and_sound(peers: Any) -> None:
