@@ -105,7 +105,7 @@ def suite(*, model: str, rounds: int, steps: int) -> Result:
             "drawings of the stream": FEW, "rounds": min(rounds, MOST_ROUNDS), **memory,
         },
         series=rates(engines, min(rounds, MOST_ROUNDS)),
-        ratios={"ratio": STREAM},
+        compare_with=STREAM,
     )  # fmt: skip
 
 

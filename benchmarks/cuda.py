@@ -67,7 +67,7 @@ def measured(
             operations * size / (medians[name] * 1e-6) / rates[kind], 3
         )
         facts[f"{precision}, {size} voices: million steps a second"] = round(size / medians[name], 2)
-    return Result("cuda", "us", facts, series, ratios={"ratio": f"{LIVE}, p50"})
+    return Result("cuda", "us", facts, series, compare_with=f"{LIVE}, p50")
 
 
 def run_name(size: int, precision: str) -> str:

@@ -1,7 +1,7 @@
 """Suite `growth`: microseconds for one pen action as the model, the voices, the performance and the work grow.
 
 One thread. What is compared is measured in turn: a stream that has made a million actions beside one that has made a
-thousand, a large model beside a small one. What memory a million steps take stands among the facts.
+thousand, a large model beside a small one. What memory the million took stands among the facts.
 """
 
 import os
@@ -30,20 +30,19 @@ def suite(*, model: str, rounds: int, steps: int) -> Result:
         engines[f"{units} units, reading the stored weights once"] = limits.reading(models.stored(decoder))
     for count in VOICES:
         engines[voices_name(count)] = counted(own(checkpoint, label, count, 1), count)
-    memory = {}
     for age in AGES:
         progress(f"{age} steps")
         aged = Aged(lambda: stream_of(checkpoint, label), age)
-        memory[f"resident after {age} steps (MB)"] = round(resident() / 1e6, 2)
         engines[f"after {age} steps"] = aged.run
+    gained = f"memory gained from step {AGES[0]} to {AGES[-1]} (MB)", round(aged.gained / 1e6, 2)
     for count in DRAWINGS:
         engines[f"drawings {count}"] = drawing(checkpoint, label, count)
     return Result(
         suite="growth",
         unit="us",
-        facts={"model": label or checkpoint.name, "threads": 1, "rounds": rounds, "steps": steps, **memory},
+        facts={"model": label or checkpoint.name, "threads": 1, "rounds": rounds, "steps": steps, gained[0]: gained[1]},
         series=interleaved(engines, rounds, steps),
-        ratios={"x 512": "512 units", "x 1 voice": voices_name(1), "x 1000": f"after {AGES[0]} steps"},
+        compare_with=f"after {AGES[0]} steps",
     )
 
 
@@ -71,12 +70,17 @@ class Aged:
 
     def __init__(self, make: Callable[[], Any], age: int) -> None:
         self._make, self._age = make, age
+        self.gained = 0
+        """Bytes of memory that the process took for the steps behind the first thousand."""
         self._begin()
 
     def _begin(self) -> None:
         self._stream = self._make()
         self._made = 0
-        self._pull(self._age)
+        self._pull(AGES[0])
+        before = resident()
+        self._pull(self._age - AGES[0])
+        self.gained = resident() - before
 
     def _pull(self, steps: int) -> None:
         for _ in range(steps):

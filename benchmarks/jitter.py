@@ -122,7 +122,7 @@ def suite(*, model: str, rounds: int, steps: int) -> Result:
         unit="ms late",
         facts={"tick": "10 ms", "ticks": steps, "rounds": rounds, "model": model},
         series=series,
-        ratios={"ratio": f"{REFERENCE}, idle, p99"},
+        compare_with=f"{REFERENCE}, idle, p99",
         absent=absent,
     )
 

@@ -37,7 +37,10 @@ class JsEngine:
                 ["node", "peer.js", str(weights), *sizes],
                 cwd=FOLDER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             )  # fmt: skip
-            self.versions: dict[str, str] = self._answer()
+            about: dict[str, str] = self._answer()
+        if about["backend"] != "wasm":
+            self.close()
+            raise RuntimeError(f"TensorFlow.js runs on {about['backend']}; expected wasm")
 
     def close(self) -> None:
         self._process.communicate(timeout=30)

@@ -25,7 +25,7 @@ def in_order(w: Weights) -> tuple[Any, Any]:
     return lstm, linear
 
 
-class NaiveEngine:
+class TorchEngine:
     """The port most people write: LSTMCell, a linear layer and torch.distributions, without gradients."""
 
     def __init__(self, w: Weights) -> None:

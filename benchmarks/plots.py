@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from . import charts, growth, step, text, training, voices
+from . import charts, step, text, training, voices
 from .charts import Axis, Line, said
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -103,19 +103,41 @@ def voices_table(found: Found) -> str:
     for kind, row in rows.items():
         if kind.startswith(voices.OWN):
             threads = int(re.findall(r"(\d+) thread", kind)[-1])
-            peak = found.medians[voices.peak_name("fp32", threads)]
+            number = "bf16" if voices.FAST in kind else "fp32"
+            peak = found.medians[voices.peak_name(number, threads)]
             shares = " | ".join(f"{peak / row[c]:.0%}" if c in row else "" for c in counts)
-            out.append(f"| {kind}: share of the fp32 peak of so many threads | {shares} |")
-    most = {kind: max(voices.realtime(micros) for micros in row.values()) for kind, row in rows.items()}
-    best = max((kind for kind in most if kind.startswith(voices.OWN)), key=lambda kind: most[kind])
+            out.append(f"| {kind}: share of the {number} peak of so many threads | {shares} |")
+    most = {kind: voices.realtime(min(row.values())) for kind, row in rows.items() if kind.startswith(voices.OWN)}
     limits = [
         f"| {name.removeprefix('limit: ')} | {flop / micros / 1e3:,.0f} |"
         for name, micros in found.medians.items()
         if name.startswith("limit: ")
     ]
     absent = [f"Not measured: {name}: {why}." for name, why in found.absent.items()]
-    said_of_best = f"At {voices.RATE} steps a second that is {most[best]:,.0f} voices in real time ({best})."
-    return "\n".join([*out, "", said_of_best, *absent, "", "| limit | GFLOP/s |", "|---|---|", *limits])
+    live = ", ".join(f"{count:,.0f} voices ({kind})" for kind, count in most.items())
+    played = wrapped(f"At {voices.RATE} steps a second, as many as could be played in real time: {live}.")
+    return "\n".join([*out, "", played, *absent, "", "| limit | GFLOP/s |", "|---|---|", *limits])
+
+
+def numbered(found: Found, pattern: str) -> list[tuple[float, float]]:
+    """Rows whose name has a number in this place, with their medians."""
+    rows = [(re.fullmatch(pattern, name), micros) for name, micros in found.medians.items()]
+    return sorted((float(match[1]), micros) for match, micros in rows if match)
+
+
+def growth_tables(found: Found) -> str:
+    """One for each thing that grows; ratios to its first row, or to the limit beside it."""
+    read = dict(numbered(found, r"(\d+) units, reading .*"))
+    out = ["| units | next(stream), µs | reading the weights, µs | ratio |", "|---|---|---|---|"]
+    for units, micros in numbered(found, r"(\d+) units"):
+        out.append(f"| {units:g} | {said(micros)} | {said(read[units])} | {micros / read[units]:.2f} |")
+    for title, pattern in (
+        ("voices", r"(\d+) voices?"), ("actions made before", r"after (\d+) steps"), ("drawings", r"drawings (\d+)")
+    ):  # fmt: skip
+        rows = numbered(found, pattern)
+        out += ["", f"| {title} | µs for a pen action | ratio |", "|---|---|---|"]
+        out += [f"| {many:,.0f} | {said(micros)} | {micros / rows[0][1]:.3f} |" for many, micros in rows]
+    return "\n".join(out)
 
 
 def step_plot(found: Found) -> str:
@@ -134,12 +156,6 @@ def voices_plot(found: Found) -> str:
         drawn.append(Line(name, [(min(counts), rate), (max(counts), rate)], limit=True))
     up = Axis("pen actions a second", *charts.around([rate for line in drawn for _, rate in line.points]))
     return charts.lines("Many voices", Axis("voices", min(counts), max(counts)), up, drawn)
-
-
-def numbered(found: Found, pattern: str) -> list[tuple[float, float]]:
-    """Rows whose name has a number in this place, with their medians."""
-    rows = [(re.fullmatch(pattern, name), micros) for name, micros in found.medians.items()]
-    return sorted((float(match[1]), micros) for match, micros in rows if match)
 
 
 def units_plot(found: Found) -> str:
@@ -166,13 +182,13 @@ def readme(found: Found) -> str:
         "`@magenta/sketch` on WebAssembly": step.JS,
     }
     ratios = {who: found.ratio(name, step.STREAM) for who, name in others.items()}
-    longer = [f"{who} {ratio:.1f} times" for who, ratio in ratios.items() if ratio]
+    others_took = [f"{who} {ratio:.1f}" for who, ratio in ratios.items() if ratio]
     limit = found.ratio(step.BACKEND, step.LIMIT)
     bound = f" Without the event it takes {limit:.2f} times as long as reading its weights once." if limit else ""
     return wrapped(
         f"One pen action of an LSTM of {found.facts['hidden']} units, event object included, takes "
-        f"{said(found.medians[step.STREAM])} µs on one core of our machine. In the same run others took longer: "
-        f"{', '.join(longer)}.{bound}"
+        f"{said(found.medians[step.STREAM])} µs on one core of our machine. "
+        f"In the same run, with that as 1: {', '.join(others_took)}.{bound}"
     )
 
 
@@ -180,13 +196,12 @@ def wrapped(text: str) -> str:
     return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False)
 
 
-GROWTH = {"× 512 units": "512 units", "× 1 voice": growth.voices_name(1), "× after 1000": "after 1000 steps"}
 Part = tuple[str, Callable[[Found], str]]
 PARTS: dict[str, Part] = {
     "readme": ("step", readme),
     "step": ("step", lambda found: table(found, {"× next(stream)": step.STREAM, "× reading": step.LIMIT})),
     "voices": ("voices", voices_table),
-    "growth": ("growth", lambda found: table(found, GROWTH)),
+    "growth": ("growth", growth_tables),
     "text": ("text", lambda found: table(found, {"× next(stream)": text.STREAM, "× reading": text.LIMIT})),
     "training": ("training", lambda found: table(found, {"× the port": training.PORT})),
     "first-action": ("first-action", lambda found: table(found, {})),

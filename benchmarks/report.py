@@ -36,8 +36,10 @@ class Result:
     facts: dict[str, Any]
     """What was measured: model, sizes, counts."""
     series: list[Series]
-    ratios: dict[str, str] = field(default_factory=dict)
-    """Columns, each with the row that it divides medians by."""
+    compare_with: str | None = None
+    """The row that the ratio column divides by."""
+    limit: str | None = None
+    """The row that says what cannot be beaten; another such column."""
     derived: dict[str, Callable[[Series], float]] = field(default_factory=dict)
     """Further columns, from a row."""
     absent: dict[str, str] = field(default_factory=dict)
@@ -50,7 +52,8 @@ def show(result: Result) -> None:
     """The table, on stdout."""
     print(f"{result.suite}: {', '.join(f'{key} {value}' for key, value in result.facts.items())}")
     medians = {row.name: row.median for row in result.series}
-    bases = {title: medians[name] for title, name in result.ratios.items() if name in medians}
+    compared = {"ratio": result.compare_with, "x limit": result.limit}
+    bases = {title: medians[name] for title, name in compared.items() if name in medians}
     width = max(map(len, [*medians, *result.absent]))
     columns = ["median", "least", "most", *bases, *result.derived, *(["error"] if result.errors else [])]
     if result.series:

@@ -68,7 +68,8 @@ def suite(*, model: str, rounds: int, steps: int) -> Result:
             "steps": steps,
         },
         series=series,
-        ratios={"x stream": STREAM, "x limit": LIMIT},
+        compare_with=STREAM,
+        limit=LIMIT,
         absent=absent,
         errors=errors,
     )
@@ -76,7 +77,7 @@ def suite(*, model: str, rounds: int, steps: int) -> Result:
 
 def makers(weights: peers.Weights, closing: ExitStack) -> dict[str, Callable[[], Any]]:
     """How each peer is made; in the order of the table."""
-    from .peers_torch import BatchEngine, NaiveEngine, TunedEngine
+    from .peers_torch import BatchEngine, TorchEngine, TunedEngine
 
     def onnx(*, int8: bool) -> Any:
         from .peers_onnx import OnnxEngine
@@ -89,7 +90,7 @@ def makers(weights: peers.Weights, closing: ExitStack) -> dict[str, Callable[[],
         return engine
 
     return {
-        NAIVE: lambda: NaiveEngine(weights),
+        NAIVE: lambda: TorchEngine(weights),
         COMPILED: lambda: BatchEngine(weights, 1, 1, compiled=True),
         TUNED: lambda: TunedEngine(weights),
         NUMPY: lambda: peers.NumpyEngine(weights),

@@ -40,7 +40,8 @@ def suite(*, model: str, rounds: int, steps: int) -> Result:  # noqa: ARG001 - t
             "steps": steps,
         },
         series=interleaved(engines, rounds, steps),
-        ratios={"x stream": STREAM, "x limit": LIMIT},
+        compare_with=STREAM,
+        limit=LIMIT,
     )
 
 

@@ -45,7 +45,7 @@ def suite(*, model: str, rounds: int, steps: int) -> Result:  # noqa: ARG001 - w
             "rounds": rounds,
         },
         series=measured(engines, rounds),
-        ratios={"ratio": PORT},
+        compare_with=PORT,
     )
 
 

@@ -24,31 +24,17 @@ FEW = 4
 """And at least so many steps of all voices."""
 RATE = 60
 """Steps a second of a voice that is played in real time."""
-OWN, NAIVE, COMPILED = "livesketch cpu", "PyTorch batch, no_grad", "PyTorch batch, torch.compile"
+OWN, FAST = "livesketch cpu", "livesketch cpu, precision='fast'"
+NAIVE, COMPILED = "PyTorch batch, no_grad", "PyTorch batch, torch.compile"
 
 
 def suite(*, model: str, rounds: int, steps: int) -> Result:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     checkpoint, label = models.found(model)
-    weights, flop = peers.weights(checkpoint, label), models.flop(checkpoint)
-    rows, expected = reference(checkpoint, label)
-    inputs = stroke5(rows, checkpoint)
-    engines: dict[str, Run] = {}
-    absent: dict[str, str] = {}
-    for count in COUNTS:
-        for threads in sorted({1, cores}):
-            progress(f"{count} voices, {threads} threads")
-            engines[named(OWN, count, threads)] = counted(own(checkpoint, label, count, threads), count)
-        for kind in (NAIVE, COMPILED):
-            made, why = attempt(kind, weights, count, cores)
-            if made is None:
-                absent[named(kind, count, cores)] = why
-                continue
-            error = np.abs(peers.forced(made, inputs) - expected).max()
-            if error > EQUAL:
-                raise RuntimeError(f"{kind}, {count} voices: parameters are off by {error:.2g}, more than {EQUAL}")
-            engines[named(kind, count, cores)] = counted(made.run, count)
-    bounds, without = peaks(flop, cores)
+    flop = models.flop(checkpoint)
+    engines, absent = livesketch_engines(checkpoint, label, cores)
+    others, errors, without = peer_engines(checkpoint, label, cores)
+    bounds, unbounded = peaks(flop, cores)
     return Result(
         suite="voices",
         unit="us",
@@ -56,15 +42,54 @@ def suite(*, model: str, rounds: int, steps: int) -> Result:
             "model": label or checkpoint.name, "hidden": checkpoint.hidden, "mixtures": checkpoint.mixtures,
             "flop per step": flop, "threads": cores, "rounds": rounds, "steps": steps,
         },
-        series=interleaved(engines | bounds, rounds, steps),
-        ratios={"x peak": peak_name("fp32", cores)},
+        series=interleaved(engines | others | bounds, rounds, steps),
+        limit=peak_name("fp32", cores),
         derived={
             "steps/s": lambda row: 1e6 / row.median,
             "GFLOP/s": lambda row: flop / row.median / 1e3,
             f"at {RATE}/s": lambda row: realtime(row.median),
         },
-        absent=absent | without,
+        absent=absent | without | unbounded,
+        errors=errors,
     )  # fmt: skip
+
+
+def livesketch_engines(checkpoint: Any, label: str | None, cores: int) -> tuple[dict[str, Run], dict[str, str]]:
+    """Exact on one thread and on all, fast on all; and what cannot run here with the reason."""
+    engines: dict[str, Run] = {}
+    absent = {}
+    for count in COUNTS:
+        progress(f"{count} voices")
+        for threads in sorted({1, cores}):
+            engines[named(OWN, count, threads)] = counted(own(checkpoint, label, count, threads), count)
+        if why := limits.no_bf16():
+            absent[named(FAST, count, cores)] = why
+        else:
+            engines[named(FAST, count, cores)] = counted(own(checkpoint, label, count, cores, "fast"), count)
+    return engines, absent
+
+
+def peer_engines(
+    checkpoint: Any, label: str | None, cores: int
+) -> tuple[dict[str, Run], dict[str, float], dict[str, str]]:
+    """PyTorch's batches, how far off they are, and what cannot run here with the reason."""
+    weights = peers.weights(checkpoint, label)
+    rows, expected = reference(checkpoint, label)
+    inputs = stroke5(rows, checkpoint)
+    engines: dict[str, Run] = {}
+    errors, absent = {}, {}
+    for kind in (NAIVE, COMPILED):
+        for count in COUNTS:
+            name = named(kind, count, cores)
+            made, why = attempt(kind, weights, count, cores)
+            if made is None:
+                absent[name] = why
+                continue
+            errors[name] = float(np.abs(peers.forced(made, inputs) - expected).max())
+            if errors[name] > EQUAL:
+                raise RuntimeError(f"{name}: parameters are off by {errors[name]:.2g}, more than {EQUAL}")
+            engines[name] = counted(made.run, count)
+    return engines, errors, absent
 
 
 def named(kind: str, count: int, threads: int) -> str:
@@ -96,13 +121,14 @@ def peaks(flop: int, cores: int) -> tuple[dict[str, Run], dict[str, str]]:
     return bounds, absent
 
 
-def own(checkpoint: Any, label: str | None, count: int, threads: int) -> Run:
+def own(checkpoint: Any, label: str | None, count: int, threads: int, precision: Any = "exact") -> Run:
     """``livesketch.voices(...).step()``; the arrays it gives are part of it."""
+    from livesketch.backends import precise
     from livesketch.controls import Controls
     from livesketch.streams.voices import SketchVoices
 
     with threads_of_the_backend(threads):
-        choir = SketchVoices(checkpoint, label, count, Controls(peers.TEMPERATURE), 1, "cpu")
+        choir = SketchVoices(checkpoint, label, count, Controls(peers.TEMPERATURE), 1, precise("cpu", precision))
         choir.step()
 
     def run(steps: int) -> None:

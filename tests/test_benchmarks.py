@@ -1,6 +1,7 @@
 """The benchmarks measure what they say: all engines compute the same step, and the suites run."""
 
 import importlib.util
+import itertools
 import json
 import os
 import platform
@@ -65,7 +66,7 @@ def module(name: str) -> Any:
 
 ENGINES: dict[str, Callable[[Any], Any]] = {
     "numpy": lambda w: module("peers").NumpyEngine(w),
-    "torch": lambda w: module("peers_torch").NaiveEngine(w),
+    "torch": lambda w: module("peers_torch").TorchEngine(w),
     "torch-tuned": lambda w: module("peers_torch").TunedEngine(w),
     "torch-batch": lambda w: module("peers_torch").BatchEngine(w, 3, 1),
     "onnxruntime": lambda w: module("peers_onnx").OnnxEngine(w),
@@ -180,6 +181,19 @@ def test_voices_count_pen_actions(peers: Any, monkeypatch: pytest.MonkeyPatch) -
     assert seconds / 50 == pytest.approx(2 / 800)
 
 
+def test_an_aged_stream_stays_about_as_old(peers: Any) -> None:
+    """Of 1,500 steps and then 100 at a time: the third hundred is that of another stream."""
+    made: list[Any] = []
+
+    def fresh() -> Any:
+        made.append(itertools.count())
+        return made[-1]
+
+    aged = module("growth").Aged(fresh, 1500)
+    assert all(aged.run(70) > 0 for _ in range(3))
+    assert [next(stream) for stream in made] == [1640, 1570]
+
+
 def test_the_random_model_is_of_the_official_size_and_sound(peers: Any) -> None:
     models = module("models")
     made = models.random_decoder(512)
@@ -223,7 +237,8 @@ def test_a_table_of_voices_says_rates_and_shares(peers: Any, monkeypatch: pytest
     plots, voices, report = module("plots"), module("voices"), module("report")
     named, peak = voices.named, voices.peak_name
     micros = {named(voices.OWN, 1, 1): 40.0, named(voices.OWN, 256, 2): 10.0, named(voices.OWN, 256, 1): 20.0,
-              named(voices.NAIVE, 256, 2): 30.0, peak("fp32", 1): 10.0, peak("fp32", 2): 5.0}  # fmt: skip
+              named(voices.NAIVE, 256, 2): 30.0, peak("fp32", 1): 10.0, peak("fp32", 2): 5.0,
+              named(voices.FAST, 256, 2): 5.0, peak("bf16", 2): 4.0}  # fmt: skip
     series = [report.Series(name, [value, value * 2, value / 2]) for name, value in micros.items()]
     facts = {"flop per step": 1000, "threads": 2}
     report.write(report.Result("voices", "us", facts, series, absent={"limit: bf16": "none here"}), tmp_path)
@@ -232,7 +247,8 @@ def test_a_table_of_voices_says_rates_and_shares(peers: Any, monkeypatch: pytest
     assert "| livesketch cpu, 2 threads |  | 100,000 |" in part
     assert "| livesketch cpu, 2 threads: share of the fp32 peak of so many threads |  | 50% |" in part
     assert "| livesketch cpu, 1 thread: share of the fp32 peak of so many threads | 25% | 50% |" in part
-    assert "1,667 voices in real time (livesketch cpu, 2 threads)" in part
+    assert "| livesketch cpu, precision='fast', 2 threads: share of the bf16 peak of so many threads |  | 80% |" in part
+    assert "1,667 voices (livesketch cpu, 2 threads)" in " ".join(part.split())
     assert "Not measured: limit: bf16: none here." in part
     labels = [text.text for text in ET.fromstring(plots.voices_plot(plots.newest("voices"))).iter() if text.text]
     assert "fp32 peak, 2 threads (0 GFLOP/s)" in labels

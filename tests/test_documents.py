@@ -137,7 +137,7 @@ def test_console_blocks_name_only_commands_that_exist() -> None:
         for block in blocks(path):
             for command in commands(block) if block.kind == "console" and not block.reason else []:
                 word = shlex.split(command, comments=True)[0]
-                assert word in {"livesketch", "make", "python", "pd", "git", "cd"}, f"{path.name}: {command}"
+                assert word in {"livesketch", "make", "python", "pd", "pip", "git", "cd"}, f"{path.name}: {command}"
     assert checked >= 3
 
 

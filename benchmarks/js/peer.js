@@ -9,8 +9,12 @@
 const fs = require('fs');
 const path = require('path');
 const readline = require('readline');
+const { warn } = console;
+console.warn = () => {};  // that there is more than one TensorFlow.js, which is of no matter
 const tf = require('@tensorflow/tfjs-core');
 const wasm = require('@tensorflow/tfjs-backend-wasm');
+
+console.warn = warn;
 
 // The library was written for a version that had these on every tensor.
 for (const [name, op] of [['squeeze', tf.squeeze], ['div', tf.div], ['mul', tf.mul]]) {
@@ -76,7 +80,7 @@ async function main() {
 
   begin();
   run(300);  // Node compiles what is called often
-  say({ node: process.version, backend: tf.getBackend() });
+  say({ backend: tf.getBackend() });
   for await (const line of readline.createInterface({ input: process.stdin })) {
     const asked = JSON.parse(line);
     say(asked.pdf ? pdf(asked.pdf) : run(asked.run));
