@@ -90,8 +90,8 @@ def long():
 
 def compiled():
     """Every kernel as an H200 would run it; a product of matrices must become Hopper's own instruction."""
-    from triton.backends.compiler import GPUTarget
     from triton import compiler
+    from triton.backends.compiler import GPUTarget
 
     from livesketch.backends import cuda_kernels
 
