@@ -7,6 +7,7 @@ python=${1:-.venv/bin/python} results=${2:-benchmarks/results}
 failed=0
 export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
 LIVESKETCH_REQUIRE=cuda timeout 20m "$python" -m pytest -q -m gpu -p no:cacheprovider \
-  tests/test_cuda_backend.py tests/test_cuda_cells.py tests/test_cuda_text.py tests/test_cuda_graphs.py || failed=1
+  tests/test_cuda_backend.py tests/test_cuda_cells.py tests/test_cuda_text.py tests/test_cuda_streams.py \
+  tests/test_cuda_graphs.py || failed=1
 timeout 20m "$python" -m benchmarks cuda --out "$results" || failed=1
 exit $failed

@@ -1,9 +1,13 @@
 """The cuda backend where there is a GPU: graphs against the same functions run one by one, and real devices' limits."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from cuda_devices import use
 from small_models import small_checkpoint
+from small_texts import small_text
+from strikes import Strikes
 from test_cuda_backend import parted
 
 from livesketch import BackendUnavailableError, sampling
@@ -92,3 +96,38 @@ def test_memory_stays_as_it_is_over_many_steps():
     for _ in range(20_000):
         batch.step()
     assert torch.cuda.memory_allocated() == before
+
+
+@pytest.mark.parametrize("kind", ["sketch", "text"])
+def test_a_signal_leaves_a_step_whole_or_not_begun(kind):
+    """Ctrl-C at any moment: what was counted was drawn, and the next goes on from there."""
+
+    def made():
+        batch = opened(small_checkpoint(), 1) if kind == "sketch" else cuda.BACKEND.open_text(small_text(), 1)
+        batch.seat(0, 7, 0)
+        return batch
+
+    batch, drawn = made(), []
+    with Strikes() as strikes:
+        for delay in np.linspace(2e-4, 3e-3, 200):
+            try:
+                strikes.arm(float(delay))
+                while True:
+                    strikes.turn += 1
+                    batch.step()
+                    if batch.steps > len(drawn):
+                        drawn.append(batch.actions.tobytes())
+            except KeyboardInterrupt:
+                if batch.steps > len(drawn):
+                    drawn.append(batch.actions.tobytes())
+    assert len(drawn) > 200
+    plain = made()
+    assert drawn == [plain.step().tobytes() for _ in drawn]
+
+
+def test_two_threads_open_and_step_models_at_the_same_time():
+    checkpoint = small_checkpoint()
+    wanted = [opened(checkpoint, 2).step().tobytes()] * 8
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: opened(checkpoint, 2).step().tobytes(), range(8)))
+    assert found == wanted

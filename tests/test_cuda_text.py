@@ -7,7 +7,7 @@ from test_text_backends import SHAPES
 
 globals().update(contract(test_text_backends, "test_a_voice_is_bit_equal_alone_among_others_and_at_any_split"))
 
-QUICK = {"lstm, odd and untied", "attention with labels"}
+QUICK = {"lstm, odd and untied"}
 
 
 @pytest.fixture(params=DEVICES)
