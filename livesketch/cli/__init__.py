@@ -30,7 +30,7 @@ from ..errors import (
     StrokesError,
     TrainingError,
 )
-from . import draw, evaluate, fetch, importing, models, monitor, morph, play, ports, replay, status, train, write
+from . import draw, evaluate, fetch, importing, models, monitor, morph, play, ports, replay, status, train, warm, write
 from .common import Commands, note
 
 _EXIT_CODES: Final[dict[type[LivesketchError], int]] = {
@@ -45,7 +45,22 @@ _EXIT_CODES: Final[dict[type[LivesketchError], int]] = {
     BackendUnavailableError: 5,
     MissingExtraError: 5,
 }
-_COMMANDS: Final = (draw, play, replay, write, morph, train, evaluate, importing, fetch, models, monitor, ports, status)
+_COMMANDS: Final = (
+    draw,
+    play,
+    replay,
+    write,
+    morph,
+    train,
+    evaluate,
+    importing,
+    fetch,
+    models,
+    monitor,
+    ports,
+    status,
+    warm,
+)
 """In the order of ``livesketch --help``; each adds itself."""
 
 

@@ -1,0 +1,50 @@
+"""``livesketch warm``."""
+
+import argparse
+import time
+from typing import TYPE_CHECKING
+
+from .common import Commands, note
+
+if TYPE_CHECKING:
+    from ..models.checkpoint import Checkpoint, TextCheckpoint
+
+_MANY = 64
+"""Voices enough for the kernels that several threads run."""
+
+
+def _warm(args: argparse.Namespace) -> None:
+    from ..models.catalogue import catalogue, open_any  # noqa: PLC0415 - --help must not wait for NumPy
+
+    models = args.models or [*catalogue()]
+    for model in models:
+        checkpoint = open_any(model)
+        began = time.monotonic()
+        _open(checkpoint)
+        seconds = time.monotonic() - began
+        if seconds > 0.5:  # it was compiled
+            note(f"{model}: {seconds:.1f} s")
+    print(f"{len(models)} model{'s' * (len(models) != 1)} ready: no first step waits for the compiler")
+
+
+def _open(checkpoint: "Checkpoint | TextCheckpoint") -> None:
+    """Compiles what the model's first step needs, or loads it, for one voice and for many."""
+    from .. import backends  # noqa: PLC0415 - likewise
+    from ..backends.cpu import CpuBackend  # noqa: PLC0415 - likewise
+    from ..models.checkpoint import TextCheckpoint  # noqa: PLC0415 - likewise
+
+    backend = backends.load("cpu")
+    assert isinstance(backend, CpuBackend)
+    if isinstance(checkpoint, TextCheckpoint):
+        backend.open_text(checkpoint, 1)
+        return
+    for voices in (1, _MANY):
+        backend.open(checkpoint, voices)
+
+
+def add(commands: Commands) -> None:
+    """The command's options."""
+    parser = commands.add(
+        "warm", _warm, "compile what models need, once: no first step waits for it then", "livesketch warm cat"
+    )
+    parser.add_argument("models", nargs="*", metavar="MODEL", help="bundled names or files (default: all bundled ones)")
