@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from svgwrite import Drawing
 
-WIDTH, LEFT, RIGHT, TOP, BOTTOM = 720, 64, 214, 34, 44
+WIDTH, LEFT, RIGHT, TOP, BOTTOM = 760, 64, 262, 34, 44
 BAR, BARS_LEFT = 26, 380
 INK, RULE = "#333", "#ddd"
 COLORS = ("#c0392b", "#2c3e80", "#1e8449", "#b9770e", "#6c3483", "#566573")
@@ -84,14 +84,14 @@ def bars(title: str, rows: Sequence[tuple[str, float, bool]], unit: str) -> str:
 
 
 def lines(title: str, across: Axis, up: Axis, drawn: Sequence[Line]) -> str:
-    height = 360
+    height, top = 360, TOP + 16
     svg = page(title, height)
     right, bottom = WIDTH - RIGHT, height - BOTTOM
 
     def at(x: float, y: float) -> tuple[float, float]:
         return (
             round(LEFT + across.share(x) * (right - LEFT), 1),
-            round(bottom - up.share(y) * (bottom - TOP), 1),
+            round(bottom - up.share(y) * (bottom - top), 1),
         )
 
     for tick in up.ticks():
@@ -104,7 +104,7 @@ def lines(title: str, across: Axis, up: Axis, drawn: Sequence[Line]) -> str:
         svg.add(svg.text(short(tick), (x, bottom + 17), text_anchor="middle", **TEXT))
     svg.add(svg.line((LEFT, bottom), (right, bottom), stroke=INK))
     svg.add(svg.text(across.title, ((LEFT + right) / 2, height - 8), text_anchor="middle", **TEXT))
-    svg.add(svg.text(up.title, (LEFT, TOP - 4), **TEXT))
+    svg.add(svg.text(up.title, (12, top - 8), **TEXT))
     ends = beside([at(*line.points[-1])[1] for line in drawn])
     for k, (line, end) in enumerate(zip(drawn, ends, strict=True)):
         color = INK if line.limit else COLORS[k % len(COLORS)]

@@ -14,6 +14,7 @@ console.warn = () => {};  // that there is more than one TensorFlow.js, which is
 const tf = require('@tensorflow/tfjs-core');
 const wasm = require('@tensorflow/tfjs-backend-wasm');
 
+const { SketchRNN } = require('@magenta/sketch');
 console.warn = warn;
 
 // The library was written for a version that had these on every tensor.
@@ -40,7 +41,6 @@ async function main() {
   wasm.setThreadsCount(1);
   await tf.setBackend('wasm');
   await tf.ready();
-  const { SketchRNN } = require('@magenta/sketch');
   const [w, b, headW, headB, h, c, start] = parts(fs.readFileSync(file));
   const model = new SketchRNN('');
   model.NMIXTURE = mixtures;
