@@ -64,8 +64,9 @@ def few():
 
 def many():
     """The matrix product for many voices in fp16: bf16 is not in Triton's interpreter."""
-    cuda_fused.FEW = 0
     cuda_batch.product_type = lambda precision, device: torch.float16
+    compare(small_checkpoint(hidden=4, mixtures=3, max_steps=3, z_size=2), 2, 3, 1e-2)  # few, in fp16 too
+    cuda_fused.FEW = 0
     compare(small_checkpoint(hidden=20, mixtures=3, max_steps=3), 5, 4, 1e-2)
     compare(small_checkpoint(hidden=20, mixtures=3, max_steps=3, z_size=4), 5, 4, 1e-2)
 
