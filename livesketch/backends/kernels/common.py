@@ -104,6 +104,8 @@ def tanh(x: Any) -> Any:
     return x * p / q
 
 
+BLOCK = 96
+"""Voices that go through the whole model together: what they put in stays in the cache from panel to panel."""
 TILE = 6
 """Voices whose sums fit the registers together."""
 _SIX = 4 if MANY else 2

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...models.cells import NORM_EPSILON
-from .common import ACT, FMA, UNITS, UPDATE, WIDTH, begin, compiled, copy, head_of, products, tanh, times
+from .common import ACT, BLOCK, FMA, UNITS, UPDATE, WIDTH, begin, compiled, copy, head_of, products, tanh, times
 from .sampling import act
 
 _f = np.float32
@@ -130,7 +130,10 @@ def step(gates: Any, scales: Any, norms: Any, units: Any, head_w: Any, head_scal
          scale: Any, max_steps: Any, count: Any, phase: Any) -> None:  # fmt: skip
     """``_update``, ``act``, or both in one call, which no signal can break off: phase UPDATE, ACT or BOTH."""
     if phase & UPDATE:
-        _update(gates, scales, norms, units, head_w, head_scales, head_b, token, sums, inputs, raw, voices, bias,
-                start_hidden, start_cell, given, hidden, cell, head)  # fmt: skip
+        for a in range(0, hidden.shape[0], BLOCK):
+            b = min(a + BLOCK, hidden.shape[0])
+            _update(gates, scales, norms, units, head_w, head_scales, head_b, token, sums, inputs[a:b], raw[a:b],
+                    voices[a:b], bias[a:b], start_hidden[a:b], start_cell[a:b], given[a:b], hidden[a:b], cell[a:b],
+                    head[a:b])  # fmt: skip
     if phase & ACT:
         act(voices, given, head, mixtures, divisors, spreads, override, actions, scale, max_steps, count)
