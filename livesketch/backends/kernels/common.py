@@ -73,13 +73,13 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 
     def decorate(function: Callable[..., Any]) -> Any:
         try:
-            kernel = njit(cache=True, error_model="numpy", **options)(function)
+            kernel = njit(cache=True, error_model="numpy", _nrt=False, **options)(function)
             cache = _Cache(function)  # type: ignore[no-untyped-call, unused-ignore]
             cache.variant = "nogil" if options.get("nogil") else ""
             kernel._cache = cache  # noqa: SLF001 - what cache=True sets; numba gives no other way to its key
         except RuntimeError as err:
             _LOG.warning("%s; set NUMBA_CACHE_DIR to a folder that can be written to start faster", err)
-            return njit(error_model="numpy", **options)(function)
+            return njit(error_model="numpy", _nrt=False, **options)(function)
         return kernel
 
     return decorate

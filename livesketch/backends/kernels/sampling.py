@@ -5,15 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from .common import compiled, copy
+from .common import compiled
 
 _U32 = np.uint64(0xFFFFFFFF)
 _SHIFT = np.uint64(32)
 
 
 @compiled()
-def philox(step: Any, voice: Any, drawing: Any, key_low: Any, key_high: Any, out: Any) -> None:
-    """``sampling.uniforms`` with use 0, four float64 numbers into out."""
+def philox(step: Any, voice: Any, drawing: Any, key_low: Any, key_high: Any) -> Any:
+    """``sampling.uniforms`` with use 0: four float64 numbers."""
     c0, c1 = np.uint64(step) & _U32, np.uint64(voice) & _U32
     c2, c3 = np.uint64(drawing) & _U32, np.uint64(0)
     k0, k1 = np.uint64(key_low), np.uint64(key_high)
@@ -22,11 +22,9 @@ def philox(step: Any, voice: Any, drawing: Any, key_low: Any, key_high: Any, out
         c0, c1, c2, c3 = (p1 >> _SHIFT) ^ c1 ^ k0, p1 & _U32, (p0 >> _SHIFT) ^ c3 ^ k1, p0 & _U32
         k0 = (k0 + np.uint64(0x9E3779B9)) & _U32
         k1 = (k1 + np.uint64(0xBB67AE85)) & _U32
-    out[0], out[1] = (
+    return (
         (np.float64(c0 >> np.uint64(9)) + 0.5) * 2.0**-23,
         (np.float64(c1 >> np.uint64(9)) + 0.5) * 2.0**-23,
-    )
-    out[2], out[3] = (
         (np.float64(c2 >> np.uint64(9)) + 0.5) * 2.0**-23,
         (np.float64(c3 >> np.uint64(9)) + 0.5) * 2.0**-23,
     )
@@ -79,13 +77,12 @@ def _move(
 def act(voices: Any, given: Any, head: Any, mixtures: Any, divisors: Any, spreads: Any, override: Any, actions: Any,
         scale: Any, max_steps: Any, count: Any) -> None:  # fmt: skip
     """``sampling.sample`` and the move for every voice, in float64; override (N, 4), or (0, 4) for Philox."""
-    u = np.empty(4)
     for n in range(voices.shape[0]):
         voice, row = voices[n], head[n]
         if override.shape[0]:
-            copy(override[n], u)
+            u = override[n, 0], override[n, 1], override[n, 2], override[n, 3]
         else:
-            philox(voice["step"], voice["voice"], voice["drawing"], voice["key_low"], voice["key_high"], u)
+            u = philox(voice["step"], voice["voice"], voice["drawing"], voice["key_low"], voice["key_high"])
         k = _choose(row, 3, mixtures, divisors[n], u[0])
         pen = _choose(row, 0, 3, divisors[n], u[1])
         at = 3 + mixtures + k

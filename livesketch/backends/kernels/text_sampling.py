@@ -222,8 +222,7 @@ def act(writers: Any, logits: Any, hard: Any, soft: Any, masks: Any, rare: Any, 
         if override.shape[0]:
             u = override[n]
         else:
-            philox(writer["step"], writer["voice"], writer["piece"], writer["key_low"], writer["key_high"], lanes[0])
-            u = lanes[0, 0]
+            u = philox(writer["step"], writer["voice"], writer["piece"], writer["key_low"], writer["key_high"])[0]
         token, log_prob, entropy = _drawn(own, given[n], u, best, total, product, work, lanes, order, counts, sums)
         actions[n]["log_prob"], actions[n]["entropy"], actions[n]["mass"] = log_prob, entropy, mass
         actions[n]["softened"], actions[n]["given"] = softened, given[n] >= 0
