@@ -18,8 +18,8 @@ SUMS = 12
 """Registers that are added to: enough that no operation waits for the one before, and as many as every machine has."""
 TURNS = 20_000
 """Turns of the loop over the registers in one call."""
-READS = 8
-"""Times that a probe of memory reads for each step, so that starting threads does not count."""
+LONGER = 8
+"""A probe does so many times the work of a step, so that it does not count how long threads take to be spread."""
 SIDE = 1024
 """Of the matrices of the GEMM probe."""
 
@@ -31,7 +31,7 @@ def reading(data: bytes, threads: int = 1) -> Run:
     parts = np.split(words, threads)
 
     def run(steps: int) -> float:
-        reads = steps * (READS if threads > 1 else 1)
+        reads = steps * LONGER
         return together(lambda k: fold(parts[k], reads), threads) * steps / reads
 
     run(1)
@@ -61,7 +61,7 @@ def peak(flop: int, threads: int = 1, *, bf16: bool = False) -> Run:
     start = np.float32(0.5)
 
     def run(steps: int) -> float:
-        calls = max(1, round(steps * flop / each / threads))
+        calls = max(1, round(LONGER * steps * flop / each / threads))
         seconds = together(lambda _: [spin(TURNS, start) for _ in range(calls)], threads)
         return seconds * steps * flop / (calls * each * threads)
 
@@ -162,14 +162,17 @@ def gemm(flop: int, threads: int, dtype: str) -> Run:
 
 
 def together(work: Callable[[int], object], threads: int) -> float:
-    """Seconds until all of ``work(0)``, ``work(1)``, ... are done, each in a thread."""
+    """Seconds until all of ``work(0)``, ``work(1)``, ... are done, each in a thread, the first in this one."""
     if threads == 1:
         start = time.perf_counter()
         work(0)
         return time.perf_counter() - start
-    pool = workers(threads)
+    pool = workers(threads - 1)
     start = time.perf_counter()
-    list(pool.map(work, range(threads)))
+    others = [pool.submit(work, k) for k in range(1, threads)]
+    work(0)
+    for other in others:
+        other.result()
     return time.perf_counter() - start
 
 

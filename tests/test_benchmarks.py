@@ -163,6 +163,7 @@ def test_a_peak_counts_the_operations_that_it_does(peers: Any, monkeypatch: pyte
     limits = module("limits")
     calls: list[int] = []
     monkeypatch.setattr(limits, "spinning", lambda *, bf16: (lambda turns, start: calls.append(turns), 8))
+    monkeypatch.setattr(limits, "LONGER", 1)
     monkeypatch.setattr(limits, "together", lambda work, threads: [work(k) for k in range(threads)] and len(calls) / 2)
     run = limits.peak(limits.SUMS * 8 * 2 * limits.TURNS, 2)
     calls.clear()
