@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..errors import BackendUnavailableError
 from ..models.checkpoint import TextCheckpoint
-from .cuda_device import lost, product_type
+from .cuda_device import lost, product_type, with_triton
 from .cuda_sampling import DONE, FLAGS, KEY_HIGH, KEY_LOW, NUMBER, STEP, VOICE, X
 from .cuda_text_machine import TextMachine
 from .cuda_text_sampling import FIELDS, GIVEN
@@ -42,10 +42,21 @@ class CudaTextBatch(TextNumpyBatch):
     state: tuple[NDArray[Any], ...] = ()  # it is on the device
     rings: tuple[int, ...] = ()
 
-    def __init__(self, checkpoint: TextCheckpoint, size: int, device: torch.device, precision: str = "exact") -> None:
+    def __init__(
+        self,
+        checkpoint: TextCheckpoint,
+        size: int,
+        device: torch.device,
+        precision: str = "exact",
+        *,
+        fused: bool | None = None,
+    ) -> None:
+        """``fused``: as in ``CudaBatch``."""
         check_architecture(checkpoint)
         self.precision = precision
-        self._machine = TextMachine(checkpoint, size, device, product_type(precision, device))
+        products = product_type(precision, device)
+        kernels = with_triton(device) if fused is None else fused
+        self._machine = TextMachine(checkpoint, size, device, products, fused=kernels)
         self._programs, self._device = self._machine.programs, device
         self._failed: BaseException | None = None
         self._found = self._machine.results.array[:-1].view(_RESULT)
