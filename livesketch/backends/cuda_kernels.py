@@ -62,14 +62,15 @@ def _begin(own, n, ok):
 
 
 @triton.jit
-def lstm_few(weights, scales, rows, which, own, live, x, start_x, hidden, cell, starts, fresh, x_step, start_step, units,
-             state, voices, INPUTS: tl.constexpr, K: tl.constexpr, BK: tl.constexpr, BU: tl.constexpr):  # fmt: skip
+def lstm_few(weights, scales, rows, which, own, live, x, start_x, hidden, cell, starts, fresh, x_step, start_step,
+             units, state, voices, INPUTS: tl.constexpr, K: tl.constexpr, BK: tl.constexpr,
+             BU: tl.constexpr):  # fmt: skip
     """An LSTM's new h into ``fresh`` and c in place: a program for BU units of one voice.
 
     weights (P, K, 4 BU), the rows of x first, then those of h, then zeros, the columns gate by gate; scales (K,) of the
-    rows; rows (R, 4H) biases, chosen by which (N,); x (N, INPUTS) with its voices ``x_step`` apart, and ``start_x``,
-    ``start_step`` apart, instead where a drawing begins; hidden, fresh and cell (N, H) with their voices ``state`` apart;
-    starts (2, N + 1, state) h and c of a drawing's beginning.
+    rows; rows (R, 4H) biases, chosen by which (N,); x (N, INPUTS), its voices ``x_step`` apart, and where a drawing
+    begins start_x instead, ``start_step`` apart; hidden, fresh and cell (N, H), their voices ``state`` apart; starts
+    (2, N + 1, state) h and c of a drawing's beginning.
     """
     p, n = tl.program_id(0), tl.program_id(1).to(tl.int64)
     row = tl.load(which + n)
