@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import peers
+from .peers_torch import TorchEngine
 from .report import Result, Series
 from .rounds import progress
 
@@ -34,7 +35,7 @@ class TorchBatch:
     """What most people write: LSTMCell and torch.distributions over a batch, until the longest drawing has ended."""
 
     def __init__(self, w: peers.Weights) -> None:
-        engine = peers.TorchEngine(w)
+        engine = TorchEngine(w)
         self._lstm, self._linear, self._weights = engine._lstm, engine._linear, w  # noqa: SLF001 - the same layers
 
     def draw(self, count: int) -> list[Any]:

@@ -5,9 +5,10 @@ import sys
 import numpy as np
 import torch
 from small_models import small_checkpoint
+from small_texts import small_text
 
 from livesketch import backends
-from livesketch.backends import cuda_batch, cuda_fused
+from livesketch.backends import cuda_batch, cuda_fused, cuda_text
 
 DIVISOR, SPREAD = 0.8, 0.9
 
@@ -84,6 +85,27 @@ def cells():
     compare(conditioned, 35, 3, 1e-5)
 
 
+def texts():
+    """An LSTM's layers and the chance of texts: logits of given tokens, and tokens drawn."""
+    for size, labels in ((1, ()), (3, ("a", "b"))):
+        checkpoint = small_text(size=9, embedding=7, layers=2, tied=False, labels=labels, ends=0.2)
+        tokens, found = np.array([3, 4, 0, 5]), []
+        for make in (backends.load("reference").open_text, text_kernels):
+            batch, density = make(checkpoint, size), np.zeros((5, len(checkpoint.vocabulary)))
+            for k in range(size):
+                batch.seat(k, 7, k)
+                if labels:
+                    batch.condition(k, checkpoint.tensors["label.w"].dense()[k % 2])
+            batch.force(size - 1, tokens, density, end=True)
+            found.append((density, np.array([batch.step()["token"].copy() for _ in range(6)])))
+        assert np.abs(found[0][0] - found[1][0]).max() < 1e-5
+        assert (found[0][1] == found[1][1]).all()
+
+
+def text_kernels(checkpoint, size):
+    return cuda_text.CudaTextBatch(checkpoint, size, torch.device("cpu"), fused=True)
+
+
 def long():
     """Many units and mixtures: tiles that are filled and tiles that are not."""
     compare(small_checkpoint(hidden=130, mixtures=20, max_steps=6), 2, 8, 1e-5)
@@ -99,7 +121,9 @@ def compiled():
     floats = "scales", "rows", "x", "start_x", "cell", "starts", "bias", "given", "head", "token"
     types = dict.fromkeys(floats, "*fp32") | dict.fromkeys(("heat", "facts", "chance"), "*fp64")
     types |= dict.fromkeys(("which", "own", "live", "results"), "*i64")
-    types |= dict.fromkeys(("units", "state", "voices", "outputs", "mixtures", "max_steps"), "i32")
+    types |= dict.fromkeys(
+        ("units", "state", "voices", "outputs", "mixtures", "max_steps", "x_step", "start_step"), "i32"
+    )
     exact = types | {"weights": "*i16", "hidden": "*fp32", "fresh": "*fp32"}
     fast = types | dict.fromkeys(("weights", "of_x", "hidden", "fresh"), "*bf16")
 
@@ -118,6 +142,7 @@ def compiled():
         go("lstm_few", types_of, 4, INPUTS=5, K=576, BK=64, BU=4)
         for act in (0, 1):
             go("head_few", types_of, 8, K=512, BK=16, WIDTH=128, STATE=512, MIXTURES=32, ACT=act)
+    go("words", exact | {"out": "*fp64"}, 4, BM=128)
     go("begin_many", fast, 4, BM=4, STATE=512)
     for voices, warps, given in ((1, 1, 0), (1, 1, 1), (32, 4, 0), (32, 4, 1)):
         go("act_many", exact, warps, BM=voices, MIXTURES=32, GIVEN=given)
@@ -131,7 +156,7 @@ def compiled():
         assert "wgmma" in ptx
 
 
-JOBS = {"few": few, "many": many, "cells": cells, "long": long, "compile": compiled}
+JOBS = {"few": few, "many": many, "cells": cells, "long": long, "texts": texts, "compile": compiled}
 
 if __name__ == "__main__":
     JOBS[sys.argv[1]]()

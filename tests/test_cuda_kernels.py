@@ -24,7 +24,7 @@ def run(peer_module, job, interpret):
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
-    "job", ["few", *(pytest.param(job, marks=pytest.mark.slow) for job in ("many", "cells", "long"))]
+    "job", ["few", *(pytest.param(job, marks=pytest.mark.slow) for job in ("many", "cells", "texts", "long"))]
 )
 def test_the_kernels_equal_the_reference(peer_module, job):
     run(peer_module, job, "1")

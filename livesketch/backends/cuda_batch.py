@@ -1,9 +1,4 @@
-"""The host's side of a sketch model's voices on a device: controls, counters as they are known here, going back.
-
-The device has the truth of a voice's counters while it steps; the host brings its own up to date from the results when
-they are asked for, and sends them back, before the next program, where something other than a step has changed them. A
-step's interruption (Ctrl-C) is found out by the number of steps that the device has counted.
-"""
+"""The host's side of a sketch model's voices on a device: what is set, steps, going back. See ``cuda_host``."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,9 +8,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..errors import BackendUnavailableError, ControlError
+from ..errors import ControlError
 from ..models.checkpoint import Checkpoint
-from .cuda_device import lost, product_type, with_triton
+from .cuda_device import product_type, with_triton
+from .cuda_host import Host
+from .cuda_rows import Rows
 from .cuda_sampling import DONE, FLAGS, KEY_HIGH, KEY_LOW, NUMBER, STEP, VOICE, X, Y
 from .cuda_sketch import SketchMachine
 from .numpy_batch import Constants, constants_of, product
@@ -25,35 +22,8 @@ from .protocol import VOICE as RECORD
 _COLUMNS: Final = {"key_low": KEY_LOW, "key_high": KEY_HIGH, "voice": VOICE, "drawing": NUMBER, "step": STEP}
 
 
-class Rows:
-    """Which row of the device's table holds what a condition vector makes; a row that no voice uses is taken again."""
-
-    def __init__(self, size: int) -> None:
-        self._of: dict[bytes, int] = {}
-        self._free = list(range(size, -1, -1))
-
-    def find(self, vector: NDArray[np.float64]) -> int | None:
-        """The row of a vector, where one has it."""
-        return self._of.get(vector.tobytes())
-
-    def take(self, used: NDArray[np.int64]) -> int:
-        """A row that is free, given those in use: at most one fewer than there are."""
-        if not self._free:
-            kept = {*used.tolist()}
-            self._of = {key: row for key, row in self._of.items() if row in kept}
-            self._free = [row for row in range(len(used), -1, -1) if row not in kept]
-        return self._free[-1]
-
-    def hold(self, vector: NDArray[np.float64], row: int) -> None:
-        """The row taken last holds this vector's."""
-        self._free.pop()
-        self._of[vector.tobytes()] = row
-
-
-class CudaBatch:
+class CudaBatch(Host):
     """``Batch`` on a device."""
-
-    backend = "cuda"
 
     def __init__(
         self,
@@ -73,15 +43,8 @@ class CudaBatch:
         products = product_type(precision, device)
         kernels = with_triton(device) if fused is None else fused
         self._machine = SketchMachine(checkpoint, self.constants, size, device, products, fused=kernels)
-        self._programs, self._device = self._machine.programs, device
-        self._failed: BaseException | None = None
+        self._attach(self._machine.programs, self._machine.results, self._machine.looks, ACTION)
         self.actions = np.zeros(size, ACTION)
-        self._found = self._machine.results.array[:-1].view(ACTION)
-        self._counted, self._looks = self._machine.results.array[-1:], self._machine.looks.array
-        self._done = 0
-        self._flying = False  # something was started, or is about to be, and not waited for
-        self._stale = False  # steps were made since the counters here were brought up to date
-        self._dirty = True  # the device has other counters, inputs or rows than the host
         self._voices, self._given = np.zeros(size, RECORD), np.zeros((size, 5), np.float32)
         self._rows = Rows(size)
         self._machine.live.array[:] = 1
@@ -144,12 +107,6 @@ class CudaBatch:
         self._given[k] = self._token
 
     # Steps
-
-    @property
-    def steps(self) -> int:
-        """``Batch.steps``."""
-        self._settle()
-        return self._done
 
     def step(
         self,
@@ -372,19 +329,6 @@ class CudaBatch:
             self._stale = False
         return self._voices
 
-    def _run_whole(self, program: str) -> None:
-        """Runs a program on what the host has set, and takes its results up."""
-        self._settle()
-        try:
-            if self._dirty:
-                self._push()
-            self._flying = True  # before it is: then an interruption in between leaves something to settle
-            self._programs.run(program)
-            self._programs.wait(program)
-        except RuntimeError as err:
-            raise self._lost(err) from err
-        self._take_up()
-
     def _push(self) -> None:
         """Sends what only the host knows."""
         voices, own = self._known(), self._machine.own.array
@@ -397,35 +341,3 @@ class CudaBatch:
         self._flying = True
         self._machine.push()
         self._dirty = False
-
-    def _settle(self) -> None:
-        """Waits for what an interrupted call has started, and takes its results up where it made a step."""
-        if self._failed is not None:
-            raise lost(self._device, self._failed) from self._failed
-        if self._flying:
-            with self._watched():
-                self._programs.settle()
-            self._take_up()
-
-    def _take_up(self) -> None:
-        """The results are there."""
-        made = int(self._counted[0])
-        if made != self._done:
-            self.actions[:] = self._found
-            self._stale = True
-            self._done = made
-        self._flying = False
-
-    def _lost(self, err: RuntimeError) -> RuntimeError:
-        """A device that fails is lost: what it held cannot be trusted. The error to raise."""
-        if isinstance(err, BackendUnavailableError) or self._device.type != "cuda":
-            return err
-        self._failed = err
-        return lost(self._device, err)
-
-    @contextmanager
-    def _watched(self) -> Iterator[None]:
-        try:
-            yield
-        except RuntimeError as err:
-            raise self._lost(err) from err

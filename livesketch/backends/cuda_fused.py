@@ -1,6 +1,7 @@
 """Starting the kernels of ``cuda_kernels``: weights as they want them, grids, and which of them a batch takes."""
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..models.checkpoint import Checkpoint
+from ..models.checkpoint import Tensor as Stored
 from .cuda_cells import added
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ FEW: Final = 16
 """Voices up to which each has programs of its own. Guessed from the bytes they read, and not yet measured."""
 
 _INPUTS: Final = 5
-_ROWS, _UNITS = 64, 4  # of a tile of lstm_few: a model of 512 units has 128 programs, about one a multiprocessor
+ROWS, UNITS = 64, 4  # of a tile of lstm_few: a model of 512 units has 128 programs, about one a multiprocessor
 _HEAD_ROWS: Final = 16
 _MANY_VOICES, _MANY_ROWS = 128, 64  # of a tile of lstm_many, with the units of one of these
 _MANY_UNITS, _MANY_UNITS_CONDITIONED = 64, 32  # biases of their own for all voices leave fewer registers
@@ -55,18 +57,16 @@ class Fused:
     # Weights
 
     def _place_few(self, checkpoint: Checkpoint, products: torch.dtype | None) -> None:
-        (w_x, w_h), scales = _stored(checkpoint, ("decoder.w_x", "decoder.w_h"))
-        gates = np.concatenate([w_x[:_INPUTS], w_h])
-        rows = np.full(len(gates), scales[1])
-        rows[:_INPUTS] = scales[0]
-        (head,), (scale,) = _stored(checkpoint, ("head.w",))
+        (w_x, w_h), scales = stored(checkpoint.tensors, ("decoder.w_x", "decoder.w_h"))
+        self._gates, self._scales = pack_gates(w_x[:_INPUTS], w_h, scales, products, self._machine.device)
+        (head,), (scale,) = stored(checkpoint.tensors, ("head.w",))
         bias = checkpoint.tensors["head.b"].dense()
         width = _power(len(bias))
-        self._gates, self._scales = self._stored(tiled(gates, _ROWS, _UNITS), rows, _ROWS, products)
         padded = np.zeros((_whole(len(head), _HEAD_ROWS), width), head.dtype)
         padded[: len(head), : head.shape[1]] = head
-        self._head, self._head_scales = self._stored(padded, np.full(len(head), scale), _HEAD_ROWS, products)
-        self._head_bias = self._vector(bias, width)
+        device = self._machine.device
+        self._head, self._head_scales = _packed(padded, np.full(len(head), scale), _HEAD_ROWS, products, device)
+        self._head_bias = _vector(bias, width, device)
 
     def _place_many(self, checkpoint: Checkpoint, products: torch.dtype) -> None:
         dense = {name: checkpoint.tensors[f"decoder.{name}"].dense() for name in ("w_x", "w_h")}
@@ -76,23 +76,6 @@ class Fused:
             torch.tensor(tiled(values, rows, self._tile_units, side_by_side=True), dtype=products, device=device)
             for values, rows in ((of_x, 16), (of_h, _MANY_ROWS))
         )
-
-    def _stored(
-        self, weights: NDArray[Any], scales: NDArray[np.float64], rows: int, products: torch.dtype | None
-    ) -> tuple[Tensor, Tensor]:
-        """Weights (..., K, columns) with their rows' scales (K,), or, in the type of products, multiplied already."""
-        device, whole = self._machine.device, _whole(len(scales), rows)
-        padded = np.zeros(whole)
-        padded[: len(scales)] = scales
-        if products is None:
-            return torch.tensor(weights, device=device), self._vector(padded, whole)
-        multiplied = torch.tensor(weights * padded[:, None], device=device).to(products)
-        return multiplied, torch.ones(whole, device=device)
-
-    def _vector(self, values: NDArray[np.float64], length: int) -> Tensor:
-        padded = np.zeros(length, np.float32)
-        padded[: len(values)] = values
-        return torch.tensor(padded, device=self._machine.device)
 
     # Steps
 
@@ -133,8 +116,8 @@ class Fused:
         blocks, rows = self._gates.shape[:2]
         self._kernels.lstm_few[(blocks, own.size)](
             self._gates, self._scales, own.rows, own.which.device, own.own.device, live, own.given.device, own.token,
-            own.hidden, own.cell, own.starts, self._fresh, units, units, own.size,
-            INPUTS=_INPUTS, K=rows, BK=_ROWS, BU=_UNITS, num_warps=4,
+            own.hidden, own.cell, own.starts, self._fresh, _INPUTS, 0, units, units,
+            own.size, INPUTS=_INPUTS, K=rows, BK=ROWS, BU=UNITS, num_warps=4,
         )  # fmt: skip
         self._kernels.head_few[(own.size,)](
             self._head, self._head_scales, self._head_bias, own.own.device, live, self._fresh, own.hidden,
@@ -168,12 +151,48 @@ def tiled(gates: NDArray[Any], rows: int, units: int, *, side_by_side: bool = Fa
     return np.ascontiguousarray(parted).reshape(blocks, len(padded), 4 * units)
 
 
-def _stored(checkpoint: Checkpoint, names: tuple[str, ...]) -> tuple[list[NDArray[Any]], list[float]]:
+def pack_gates(
+    w_x: NDArray[Any],
+    w_h: NDArray[Any],
+    scales: Sequence[float],
+    products: torch.dtype | None,
+    device: torch.device,
+) -> tuple[Tensor, Tensor]:
+    """The rows of an input and of h as ``lstm_few`` takes them, with the rows' scales; two scales are given."""
+    gates = np.concatenate([w_x, w_h])
+    rows = np.full(len(gates), scales[1])
+    rows[: len(w_x)] = scales[0]
+    return _packed(tiled(gates, ROWS, UNITS), rows, ROWS, products, device)
+
+
+def _packed(
+    weights: NDArray[Any],
+    scales: NDArray[np.float64],
+    rows: int,
+    products: torch.dtype | None,
+    device: torch.device,
+) -> tuple[Tensor, Tensor]:
+    """Weights (..., K, columns) with their rows' scales (K,), or, in the type of products, multiplied already."""
+    whole = _whole(len(scales), rows)
+    padded = np.zeros(whole)
+    padded[: len(scales)] = scales
+    if products is None:
+        return torch.tensor(weights, device=device), _vector(padded, whole, device)
+    return torch.tensor(weights * padded[:, None], device=device).to(products), torch.ones(whole, device=device)
+
+
+def _vector(values: NDArray[np.float64], length: int, device: torch.device) -> Tensor:
+    padded = np.zeros(length, np.float32)
+    padded[: len(values)] = values
+    return torch.tensor(padded, device=device)
+
+
+def stored(tensors: Mapping[str, Stored], names: tuple[str, ...]) -> tuple[list[NDArray[Any]], list[float]]:
     """Tensors as int16 with their scales where all are; else float32 with scale 1."""
-    tensors = [checkpoint.tensors[name] for name in names]
-    if all(tensor.values.dtype == np.int16 for tensor in tensors):
-        return [tensor.values for tensor in tensors], [tensor.scale for tensor in tensors]
-    return [tensor.dense().astype(np.float32) for tensor in tensors], [1.0] * len(tensors)
+    found = [tensors[name] for name in names]
+    if all(tensor.values.dtype == np.int16 for tensor in found):
+        return [tensor.values for tensor in found], [tensor.scale for tensor in found]
+    return [tensor.dense().astype(np.float32) for tensor in found], [1.0] * len(found)
 
 
 def _whole(count: int, size: int) -> int:

@@ -62,13 +62,15 @@ def _begin(own, n, ok):
 
 
 @triton.jit
-def lstm_few(weights, scales, rows, which, own, live, x, start_x, hidden, cell, starts, fresh, units, state, voices,
-             INPUTS: tl.constexpr, K: tl.constexpr, BK: tl.constexpr, BU: tl.constexpr):  # fmt: skip
+def lstm_few(weights, scales, rows, which, own, live, x, start_x, hidden, cell, starts, fresh, x_step, start_step,
+             units, state, voices, INPUTS: tl.constexpr, K: tl.constexpr, BK: tl.constexpr,
+             BU: tl.constexpr):  # fmt: skip
     """An LSTM's new h into ``fresh`` and c in place: a program for BU units of one voice.
 
     weights (P, K, 4 BU), the rows of x first, then those of h, then zeros, the columns gate by gate; scales (K,) of the
-    rows; rows (R, 4H) biases, chosen by which (N,); x (N, INPUTS), start_x (INPUTS,) instead where a drawing begins;
-    hidden and fresh (N, S), cell (N, S), starts (2, R, S) h and c of a drawing's beginning. S is H.
+    rows; rows (R, 4H) biases, chosen by which (N,); x (N, INPUTS), its voices ``x_step`` apart, and where a drawing
+    begins start_x instead, ``start_step`` apart; hidden, fresh and cell (N, H), their voices ``state`` apart; starts
+    (2, N + 1, state) h and c of a drawing's beginning.
     """
     p, n = tl.program_id(0), tl.program_id(1).to(tl.int64)
     row = tl.load(which + n)
@@ -81,8 +83,8 @@ def lstm_few(weights, scales, rows, which, own, live, x, start_x, hidden, cell, 
         at = first + k
         of_x, first_step = at < INPUTS, _all(begins, at)
         of_h = (at >= INPUTS) & (at < INPUTS + units)
-        values = tl.load(x + n * INPUTS + at, mask=of_x & ~first_step, other=0.0)
-        values += tl.load(start_x + at, mask=of_x & first_step, other=0.0)
+        values = tl.load(x + n * x_step + at, mask=of_x & ~first_step, other=0.0).to(tl.float32)
+        values += tl.load(start_x + n * start_step + at, mask=of_x & first_step, other=0.0).to(tl.float32)
         values += tl.load(hidden + n * state + at - INPUTS, mask=of_h & ~first_step, other=0.0).to(tl.float32)
         values += tl.load(starts + row * state + at - INPUTS, mask=of_h & first_step, other=0.0)
         values *= tl.load(scales + at)
@@ -217,9 +219,29 @@ def act_many(own, given, heat, facts, chance, head, results, voices, outputs, mi
 
 
 @triton.jit
-def _product(words, LOW: tl.constexpr, HIGH: tl.constexpr):
+def words(own, out, voices, BM: tl.constexpr):
+    """``sampling.uniforms`` of BM voices, (N, 4)."""
+    n = (tl.program_id(0) * BM + tl.arange(0, BM)).to(tl.int64)
+    ok = n < voices
+    u0, u1, u2, u3 = _uniforms_of(own, n, ok)
+    tl.store(out + n * 4, u0, mask=ok)
+    tl.store(out + n * 4 + 1, u1, mask=ok)
+    tl.store(out + n * 4 + 2, u2, mask=ok)
+    tl.store(out + n * 4 + 3, u3, mask=ok)
+
+
+@triton.jit
+def _uniforms_of(own, n, ok):
+    at, low = own + n * _OWN, 0xFFFFFFFF
+    number, step = tl.load(at + 3, mask=ok, other=0), tl.load(at + 4, mask=ok, other=0)
+    return _uniforms(step & low, tl.load(at + 2, mask=ok, other=0) & low, number & low,
+                     tl.load(at, mask=ok, other=0), tl.load(at + 1, mask=ok, other=0))  # fmt: skip
+
+
+@triton.jit
+def _product(word, LOW: tl.constexpr, HIGH: tl.constexpr):
     """High and low 32 bits of 32-bit words, in int64, by a factor given in halves."""
-    low, high = words * LOW, words * HIGH
+    low, high = word * LOW, word * HIGH
     return ((low >> 16) + high) >> 16, (low + ((high & 0xFFFF) << 16)) & 0xFFFFFFFF
 
 
@@ -273,9 +295,7 @@ def _act(n, ok, own, given, heat, facts, chance, head, results, voices, outputs,
     """``sampling.sample`` and ``ReferenceBatch._move`` for a block of voices; facts: scale, log 2, 2 pi."""
     at = own + n * _OWN
     number, step = tl.load(at + 3, mask=ok, other=0), tl.load(at + 4, mask=ok, other=0)
-    low = 0xFFFFFFFF
-    u0, u1, u2, u3 = _uniforms(step & low, tl.load(at + 2, mask=ok, other=0) & low, number & low,
-                               tl.load(at, mask=ok, other=0), tl.load(at + 1, mask=ok, other=0))  # fmt: skip
+    u0, u1, u2, u3 = _uniforms_of(own, n, ok)
     if GIVEN:
         use = tl.load(chance + voices * 4) != 0
         u0, u1 = _other(u0, chance, n, 0, ok, use), _other(u1, chance, n, 1, ok, use)

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..errors import BackendUnavailableError
 from ..models.checkpoint import TextCheckpoint
-from .cuda_device import lost, product_type
+from .cuda_device import product_type, with_triton
+from .cuda_host import Host
 from .cuda_sampling import DONE, FLAGS, KEY_HIGH, KEY_LOW, NUMBER, STEP, VOICE, X
 from .cuda_text_machine import TextMachine
 from .cuda_text_sampling import FIELDS, GIVEN
@@ -35,25 +35,28 @@ _RESULT: Final = np.dtype(
 """A TOKEN record as the device gives it."""
 
 
-class CudaTextBatch(TextNumpyBatch):
+class CudaTextBatch(Host, TextNumpyBatch):
     """``TextBatch`` on a device."""
 
-    backend = "cuda"
     state: tuple[NDArray[Any], ...] = ()  # it is on the device
     rings: tuple[int, ...] = ()
 
-    def __init__(self, checkpoint: TextCheckpoint, size: int, device: torch.device, precision: str = "exact") -> None:
+    def __init__(
+        self,
+        checkpoint: TextCheckpoint,
+        size: int,
+        device: torch.device,
+        precision: str = "exact",
+        *,
+        fused: bool | None = None,
+    ) -> None:
+        """``fused``: as in ``CudaBatch``."""
         check_architecture(checkpoint)
         self.precision = precision
-        self._machine = TextMachine(checkpoint, size, device, product_type(precision, device))
-        self._programs, self._device = self._machine.programs, device
-        self._failed: BaseException | None = None
-        self._found = self._machine.results.array[:-1].view(_RESULT)
-        self._counted, self._looks = self._machine.results.array[-1:], self._machine.looks.array
-        self._done = 0
-        self._flying = False  # something was started, or is about to be, and not waited for
-        self._stale = False  # steps were made since the counters here were brought up to date
-        self._dirty = True  # the device has other counters, last tokens or labels than the host
+        products = product_type(precision, device)
+        kernels = with_triton(device) if fused is None else fused
+        self._machine = TextMachine(checkpoint, size, device, products, fused=kernels)
+        self._attach(self._machine.programs, self._machine.results, self._machine.looks, _RESULT)
         self._rows: set[int] = set()  # voices whose bias the device has not seen
         self._given = self._machine.controls.array[:, GIVEN]
         self._given[:] = -1
@@ -76,12 +79,6 @@ class CudaTextBatch(TextNumpyBatch):
     @writers.setter
     def writers(self, writers: NDArray[Any]) -> None:
         self._writers = writers
-
-    @property
-    def steps(self) -> int:
-        """``TextBatch.steps``."""
-        self._settle()
-        return self._done
 
     def seat(self, k: int, seed: int, voice: int, piece: int = 0) -> None:
         """``TextBatch.seat``."""
@@ -122,6 +119,7 @@ class CudaTextBatch(TextNumpyBatch):
             with self._watched():
                 self.bias, self.soft = (block.array for block in self._machine.make_biases())
         self._rows.add(k)
+        self._dirty = True
         super().constrain(k, bias, soft, rare, lost)
         self._control(k)
 
@@ -267,19 +265,6 @@ class CudaTextBatch(TextNumpyBatch):
 
     # The device
 
-    def _run_whole(self, program: str) -> None:
-        """Runs a program on what the host has set, and takes its results up."""
-        self._settle()
-        try:
-            if self._dirty or self._rows:
-                self._push()
-            self._flying = True  # before it is: then an interruption in between leaves something to settle
-            self._programs.run(program)
-            self._programs.wait(program)
-        except RuntimeError as err:
-            raise self._lost(err) from err
-        self._take_up()
-
     def _push(self) -> None:
         """Sends what only the host knows."""
         writers, own, biases = self.writers, self._machine.own.array, self._machine.biases
@@ -294,35 +279,3 @@ class CudaTextBatch(TextNumpyBatch):
                     block.device[k].copy_(block.host[k], non_blocking=True)
         self._rows.clear()
         self._dirty = False
-
-    def _settle(self) -> None:
-        """Waits for what an interrupted call has started, and takes its results up where it made a step."""
-        if self._failed is not None:
-            raise lost(self._device, self._failed) from self._failed
-        if self._flying:
-            with self._watched():
-                self._programs.settle()
-            self._take_up()
-
-    def _take_up(self) -> None:
-        """The results are there."""
-        made = int(self._counted[0])
-        if made != self._done:
-            self.actions[:] = self._found
-            self._stale = True
-            self._done = made
-        self._flying = False
-
-    def _lost(self, err: RuntimeError) -> RuntimeError:
-        """A device that fails is lost: what it held cannot be trusted. The error to raise."""
-        if isinstance(err, BackendUnavailableError) or self._device.type != "cuda":
-            return err
-        self._failed = err
-        return lost(self._device, err)
-
-    @contextmanager
-    def _watched(self) -> Iterator[None]:
-        try:
-            yield
-        except RuntimeError as err:
-            raise self._lost(err) from err

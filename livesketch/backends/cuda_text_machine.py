@@ -19,6 +19,7 @@ from . import cuda_sampling, cuda_text_sampling
 from .cuda_cells import Placed
 from .cuda_graph import Block, Programs
 from .cuda_sampling import DONE, FLAGS, NUMBER, OWN, STEP, X
+from .cuda_text_fused import TextFused
 from .cuda_text_models import text_model
 from .cuda_text_sampling import CONTROLS, FIELDS, GIVEN
 
@@ -29,7 +30,9 @@ _BIASES_AT_ONCE: Final = 2**26
 class TextMachine:
     """Memory and programs; the host's side is ``cuda_text``."""
 
-    def __init__(self, checkpoint: TextCheckpoint, size: int, device: torch.device, products: torch.dtype) -> None:
+    def __init__(
+        self, checkpoint: TextCheckpoint, size: int, device: torch.device, products: torch.dtype, *, fused: bool = False
+    ) -> None:
         self.device, self.size, self.tokens = device, size, len(checkpoint.vocabulary)
         self._max_steps = checkpoint.max_steps
         self.model = text_model(checkpoint, size, Placed(device, products))
@@ -50,6 +53,7 @@ class TextMachine:
         self._kept = tuple(
             torch.zeros_like(v) for v, ring in zip(self.model.state, self.model.rings, strict=True) if not ring
         )
+        self._fused: TextFused | None = TextFused(checkpoint, self, products) if fused else None
         self.programs = Programs(device)
         for name, cut in (("step", False), ("step+cut", True)):
             self._add(name, partial(self._step, cut=cut))
@@ -86,7 +90,7 @@ class TextMachine:
 
     def _step(self, *, cut: bool, biased: bool = False) -> None:
         self.controls.up()
-        self._act(self._update(None), cuda_sampling.uniforms(self.own.device)[:, 0], None, cut=cut, biased=biased)
+        self._act(self._update(None), self._uniforms(), None, cut=cut, biased=biased)
         self.results.device[-1] += 1
         self.results.down()
 
@@ -98,7 +102,14 @@ class TextMachine:
             done = done & live
         own[:, NUMBER] += done
         own[:, STEP : FLAGS + 1].masked_fill_(done[:, None], 0)  # step, token (END), flags
+        if self._fused is not None and self._fused.layers:
+            return self._fused.step(live)
         return self.model.step(own[:, X], own[:, STEP], self.labels.device, live)
+
+    def _uniforms(self) -> Tensor:
+        """The voices' own, (N,)."""
+        every = cuda_sampling.uniforms(self.own.device) if self._fused is None else self._fused.uniforms()
+        return every[:, 0]
 
     def _act(self, logits: Tensor, u: Tensor, live: Tensor | None, *, cut: bool, biased: bool) -> None:
         biases = (self.biases[0].device, self.biases[1].device) if biased and self.biases else None
@@ -119,7 +130,7 @@ class TextMachine:
         for block in (self.controls, self.live, self.logits, self.chance):
             block.up()
         given = self.chance.device
-        u = torch.where(given[-2] != 0, given[:-2], cuda_sampling.uniforms(self.own.device)[:, 0])
+        u = torch.where(given[-2] != 0, given[:-2], self._uniforms())
         self._act(self.logits.device, u, self.live.device.bool(), cut=cut, biased=biased)
         self.results.device[-1] += given[-1].long()
         self.results.down()

@@ -24,6 +24,8 @@ class TextModel(Protocol):
     """(N, ...) each."""
     rings: tuple[int, ...]
     """As ``TextNumpyBatch.rings``."""
+    weights: dict[str, Tensor]
+    """Tensors by name."""
 
     def step(self, token: Tensor, at: Tensor, labels: Tensor, live: Tensor | None) -> Tensor:
         """The logits (N, V) after tokens (N,) that are number ``at`` (N,) of their pieces; the state changes in place.
@@ -37,7 +39,7 @@ def text_model(checkpoint: TextCheckpoint, size: int, placed: Placed) -> TextMod
     return (Attention if checkpoint.architecture == "text_attention" else Lstm)(checkpoint, size, placed)
 
 
-def _head(weights: Mapping[str, Tensor]) -> Tensor:
+def head_of(weights: Mapping[str, Tensor]) -> Tensor:
     """head.w, or the embedding's matrix the other way round in a tied model."""
     return weights["head.w"] if "head.w" in weights else weights["embed.w"].t()
 
@@ -54,17 +56,17 @@ class Lstm:
     rings: tuple[int, ...] = (0, 0)
 
     def __init__(self, checkpoint: TextCheckpoint, size: int, placed: Placed) -> None:
-        self._weights, self._layers = _placed(checkpoint, placed), checkpoint.layers
+        self.weights, self._layers = _placed(checkpoint, placed), checkpoint.layers
         units = checkpoint.hidden
         for layer in range(self._layers):
-            self._weights[f"layer{layer}.b"][2 * units : 3 * units] += checkpoint.forget_bias
+            self.weights[f"layer{layer}.b"][2 * units : 3 * units] += checkpoint.forget_bias
         shape = size, checkpoint.layers, units
         hidden = torch.zeros(shape, dtype=placed.products, device=placed.device)
         self.state: tuple[Tensor, ...] = hidden, torch.zeros(shape, device=placed.device)
 
     def step(self, token: Tensor, at: Tensor, labels: Tensor, live: Tensor | None) -> Tensor:
         """``TextModel.step``."""
-        weights, (hidden, cell) = self._weights, self.state
+        weights, (hidden, cell) = self.weights, self.state
         fresh = (at == 0)[:, None]
         x = torch.cat([weights["embed.w"][token].float(), labels], 1)
         for layer in range(self._layers):
@@ -76,7 +78,7 @@ class Lstm:
             else:
                 hidden[:, layer] = torch.where(live[:, None], x.to(hidden.dtype), hidden[:, layer])
                 cell[:, layer] = torch.where(live[:, None], new_c, cell[:, layer])
-        return added(weights["head.b"].expand(len(x), -1), x, _head(weights))
+        return added(weights["head.b"].expand(len(x), -1), x, head_of(weights))
 
 
 class Attention:
@@ -88,7 +90,7 @@ class Attention:
     rings: tuple[int, ...] = (2, 2)
 
     def __init__(self, checkpoint: TextCheckpoint, size: int, placed: Placed) -> None:
-        self._weights = _placed(checkpoint, placed)
+        self.weights = _placed(checkpoint, placed)
         self._shape = checkpoint.layers, checkpoint.window, checkpoint.embedding
         self._slopes = placed.vector(np.array(slopes(checkpoint.heads)))
         self._places = torch.arange(checkpoint.window, device=placed.device)
@@ -98,7 +100,7 @@ class Attention:
 
     def step(self, token: Tensor, at: Tensor, labels: Tensor, live: Tensor | None) -> Tensor:  # noqa: ARG002 - above
         """``TextModel.step``."""
-        weights, (keys, values) = self._weights, self.state
+        weights, (keys, values) = self.weights, self.state
         window, size = self._shape[1:]
         x = weights["embed.w"][token].float()
         x = x + labels if labels.shape[1] else x
@@ -114,10 +116,10 @@ class Attention:
             x = x + self._product(f"{name}.out", means)
             up = self._product(f"{name}.up", self._norm(x, f"{name}.norm2"))
             x = x + self._product(f"{name}.down", functional.gelu(up, approximate="tanh"))
-        return added(weights["head.b"].expand(len(x), -1), self._norm(x, "norm"), _head(weights))
+        return added(weights["head.b"].expand(len(x), -1), self._norm(x, "norm"), head_of(weights))
 
     def _product(self, name: str, x: Tensor) -> Tensor:
-        return added(self._weights[f"{name}.b"].expand(len(x), -1), x, self._weights[f"{name}.w"])
+        return added(self.weights[f"{name}.b"].expand(len(x), -1), x, self.weights[f"{name}.w"])
 
     def _norm(self, x: Tensor, name: str) -> Tensor:
         # Divided by the largest first, so that squares of whatever a file may hold stay within float32.
@@ -125,7 +127,7 @@ class Attention:
         apart = x / most
         apart = apart - apart.mean(1, keepdim=True)
         normed = apart / (apart.square().mean(1, keepdim=True) + NORM_EPSILON / most / most).sqrt()
-        return normed * self._weights[f"{name}.gamma"] + self._weights[f"{name}.beta"]
+        return normed * self.weights[f"{name}.gamma"] + self.weights[f"{name}.beta"]
 
     def _attend(self, q: Tensor, keys: Tensor, values: Tensor, ages: Tensor, seen: Tensor) -> Tensor:
         """The heads' means (N, E) of values; queries (N, E), rings (N, window, E), ages and seen (N, window)."""
