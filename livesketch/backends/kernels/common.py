@@ -68,18 +68,22 @@ class _Cache(FunctionCache):
         return *own, _SOURCES, self.variant
 
 
+_PLAIN: Final[dict[str, Any]] = {"error_model": "numpy", "_nrt": False}
+"""No check of each division, which would keep loops from being vectorised; no counting of who holds an array."""
+
+
 def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """``numba.njit`` with its cache on disk; where no folder for it can be written, each process compiles anew."""
 
     def decorate(function: Callable[..., Any]) -> Any:
         try:
-            kernel = njit(cache=True, error_model="numpy", _nrt=False, **options)(function)
+            kernel = njit(cache=True, **_PLAIN, **options)(function)
             cache = _Cache(function)  # type: ignore[no-untyped-call, unused-ignore]
             cache.variant = "nogil" if options.get("nogil") else ""
             kernel._cache = cache  # noqa: SLF001 - what cache=True sets; numba gives no other way to its key
         except RuntimeError as err:
             _LOG.warning("%s; set NUMBA_CACHE_DIR to a folder that can be written to start faster", err)
-            return njit(error_model="numpy", _nrt=False, **options)(function)
+            return njit(**_PLAIN, **options)(function)
         return kernel
 
     return decorate
