@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..errors import DataError, LivesketchError
-from ..events import Asked, Change, Cue, Pen, PenAction, Token
+from ..events import Asked, Change, Cue, PenAction, Token
 from ..models.catalogue import open_any
 from ..models.text_model import TextCheckpoint
 from ..streams.sketch import SketchStream, sketch
@@ -150,8 +150,7 @@ class _Voice:
         if not given:
             return
         if isinstance(self.stream, SketchStream):
-            rows = [(one.dx, one.dy, float(one.pen is Pen.UP)) for one in given if isinstance(one, PenAction)]
-            self.stream.feed(rows)
+            self.stream.feed(given)  # as actions: of rows the first, if it has no length, would be taken for the start
         else:
             self.stream.feed("".join(one.text for one in given if isinstance(one, Token)), unknown=True)
 

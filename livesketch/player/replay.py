@@ -156,7 +156,7 @@ def _replays(path: Path, name: str | None, number: int | None) -> dict[str, Repl
     if not together:
         which = f" in part {number}" if number else f" by {name!r}" if name else ""
         raise DataError(f"{path}: nothing was played{which}; expected events")
-    begins = min(one.begins for plays in together.values() for one in plays)
+    begins = min(plays[0].begins for plays in together.values())
     return {name: Replay(path, _timed(plays, begins)) for name, plays in together.items()}
 
 
