@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from .player.players import Player as Player
     from .player.replay import Replay as Replay
     from .player.replay import replay as replay
+    from .player.replay import replays as replays
     from .player.roster import hush as hush
     from .player.roster import panic as panic
     from .player.roster import players as players
@@ -164,6 +165,7 @@ _HOMES = {
     "preview": "outputs.preview",
     "ramp": "patterns",
     "replay": "player.replay",
+    "replays": "player.replay",
     "save_strokes": "stroke_files",
     "seq": "patterns",
     "sketch": "streams.sketch",
@@ -242,6 +244,7 @@ __all__ = [
     "preview",
     "ramp",
     "replay",
+    "replays",
     "save_strokes",
     "seq",
     "sketch",

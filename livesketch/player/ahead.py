@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol, cast, runtime_checkable
 
 from ..events import Event
+from ..outputs.base import Stage
 from .pace import Part, boundary
 
 MOST: Final = 1000
@@ -27,6 +28,8 @@ class Made:
     """Controls that were changed before it."""
     by_hand: int = 0
     """How many of these, the first ones, do not follow a function."""
+    turned: tuple[Stage, int] | None = None
+    """Where a recording goes on with what another stream played: what outputs are told of it, and its voices."""
 
 
 @runtime_checkable
@@ -123,7 +126,8 @@ class Ahead:
             return False
         by_hand, self._changed = self._changed, ()
         own = 1 if self.rewindable else len(events)
-        self._made.append(Made(events, len(events) - own, (*by_hand, *self._notes()), len(by_hand)))
+        turned = getattr(self._stream, "turned", _nothing)()
+        self._made.append(Made(events, len(events) - own, (*by_hand, *self._notes()), len(by_hand), turned))
         return True
 
     def first(self) -> Made | None:

@@ -49,6 +49,8 @@ class Course:
         self._left = 1
         self.changes: tuple[Note, ...] = ()
         """Controls that were changed before the step that was taken last."""
+        self.turned = False
+        """Whether outputs are to be told anew what plays, before that step."""
         self._follow(stream)
 
     def _follow(self, stream: Playable) -> None:
@@ -147,7 +149,9 @@ class Course:
         if not self.ahead.take(made):
             return ()
         self.walk.took(made.events, self._left, due)
-        self.changes = made.changes
+        self.changes, self.turned = made.changes, made.turned is not None
+        if made.turned is not None:
+            self.stage, self.voices = made.turned
         self._seen = self._due = None
         if self._shift is None:
             return made.events

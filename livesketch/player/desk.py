@@ -38,6 +38,12 @@ class Desk:
     """Events that outputs which send at once do not have yet."""
     _cues: dict[int, CueMaker] = field(default_factory=dict)
     _latest: PenAction | None = None
+    _lifts: bool = False
+    """All pens go up once what was prepared is out."""
+    _controls: dict[str, Any] = field(default_factory=dict)
+    """What the stream's controls are, as far as they were told."""
+    _recorders: tuple[Output, ...] = ()
+    """Outputs that know of them, if they record."""
 
     @property
     def paced(self) -> bool:
@@ -63,6 +69,7 @@ class Desk:
 
     def reopen(self, outputs: Iterable[Output], voices: int, stage: Stage) -> None:
         """Opens outputs that were open before, for another stream or player; one that fails does not stop the rest."""
+        self._controls.clear()
         for output in outputs:
             self._attempt(output, self.open, [output], voices, stage)
 
@@ -115,6 +122,9 @@ class Desk:
             self._latest = event
         if self.muted:
             return
+        if isinstance(event, Cue):
+            self._part(event.kind, at)
+            return
         if not isinstance(event, PenAction):
             self._queue([event])
             return
@@ -130,15 +140,42 @@ class Desk:
             for output in self.outputs:
                 if not getattr(output, "queues", False):
                     self._attempt(output, output.send, event)
+        if self._lifts:
+            self._lifts = False
+            self.lift()
+
+    def _part(self, kind: CueKind, at: float) -> None:
+        """A recording comes to where one player ended and another began: as ``finish``, but that all stays open."""
+        for voice in sorted(self._cues):
+            self._queue(self._cues[voice].close(at))
+        self._cues.clear()
+        self._queue(self._farewell(kind, at))
+        self._lifts = True
+
+    def _farewell(self, kind: CueKind, at: float) -> list[Cue]:
+        """Where the pen was last; none where there was no pen."""
+        action = self._latest
+        if action is None:
+            return []
+        return [Cue(at, self.name, action.voice, action.drawing, action.step, kind, action.x, action.y)]
 
     def tell(self, changes: Iterable[tuple[str, Any]], event: Event, at: float) -> None:
-        """Controls that were changed before this event, to the outputs that record (``records``)."""
+        """Controls that were changed before this event, to the outputs that record (``records``).
+
+        One that came later than the others is told all of them.
+        """
+        changed = list(changes)
+        if not changed and self._recorders is self.outputs:
+            return
+        self._controls.update(changed)
         number = event.drawing if isinstance(event, PenAction) else getattr(event, "piece", 0)
-        for control, value in changes:
-            change = Change(at, self.name, event.voice, number, event.step, control, value)
-            for output in self.outputs:
-                if getattr(output, "records", False):
+        known = {id(output) for output in self._recorders}
+        for output in self.outputs:
+            if getattr(output, "records", False):
+                for control, value in changed if id(output) in known else self._controls.items():
+                    change = Change(at, self.name, event.voice, number, event.step, control, value)
                     self._attempt(output, output.send, change)
+        self._recorders = self.outputs
 
     def tick(self, now: float) -> None:
         """Once after each step, and now and then while waiting."""
@@ -159,9 +196,7 @@ class Desk:
     def finish(self, at: float, kind: CueKind, keep: Iterable[Output] = ()) -> None:
         """Pen up everywhere, open strokes and drawings ended, a cue that says why; closes all outputs but ``keep``."""
         self._close_all(at)
-        if self._latest is not None:
-            action = self._latest
-            self._send_all([Cue(at, self.name, action.voice, action.drawing, action.step, kind, action.x, action.y)])
+        self._send_all(self._farewell(kind, at))
         kept = {id(output) for output in keep}
         for output in self.outputs:
             self._attempt(output, output.lift)

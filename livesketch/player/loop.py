@@ -153,6 +153,8 @@ class Loop:
         events = self._course.take(due)
         if not events:
             return events is not None  # it was taken back: what comes instead is due
+        if self._course.turned:
+            self._begin()
         self._desk.tell(self._course.changes, events[0], due)
         for event in events:
             if event.voice not in self._done:
@@ -202,8 +204,13 @@ class Loop:
 
         self._try("then", turn)
         if kept and self._course.stream is not before:
-            self._desk.reopen(self._desk.outputs, self._course.voices, self._course.stage)
+            self._begin()
         return kept
+
+    def _begin(self) -> None:
+        """Another stream begins: the outputs are told."""
+        self._done.clear()
+        self._desk.reopen(self._desk.outputs, self._course.voices, self._course.stage)
 
     def _try(self, what: str, act: Callable[[], None]) -> None:
         """Something of the performer's: where it fails, what was before stays, and it is said once."""

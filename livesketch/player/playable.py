@@ -132,4 +132,9 @@ def stage_of(stream: Playable) -> Stage:
     """
     if not isinstance(stream, Playable):
         raise ControlError(f"{stream!r:.80} is no stream; expected such as ls.sketch('cat') or ls.voices('cat', 8)")
-    return Stage(stream.name, stream.seed, stream.stage_units, stream.temperature, stream.convention)
+    own = getattr(stream, "stage", None)  # a recording's
+    return (
+        own
+        if isinstance(own, Stage)
+        else Stage(stream.name, stream.seed, stream.stage_units, stream.temperature, stream.convention)
+    )

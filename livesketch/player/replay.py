@@ -1,20 +1,20 @@
-"""A recording played again: the events of a trace as a stream, or made anew from its seed and its controls."""
+"""A recording played again: what was played under a name, as a stream, part after part."""
 
 import math
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields
-from itertools import pairwise
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from ..data.json_lines import json_lines
 from ..errors import ControlError, DataError
-from ..events import Asked, Event, Pen, PenAction, Token
+from ..events import Change, Cue, Event, Token
+from ..outputs.base import Stage
 from ..values import real, whole
-from .pace import Part, Step
+from . import pace as paces
+from .pace import Step
+from .recording import Part, check_found, lines
 
-_PENS: Final = {pen.name.lower(): pen for pen in Pen}
 _MOST: Final = 10_000_000
 """Events of a trace that is played again; at 60 a second nearly two days."""
 
@@ -24,8 +24,10 @@ class Recorded:
     """As it was played: each step as long after the one before, ``times`` as fast."""
 
     times: float = 1.0
-    part: Part = field(default="step", repr=False)
+    part: paces.Part = field(default="step", repr=False)
     looks: bool = field(default=True, repr=False)
+    waits: bool = field(default=True, repr=False)
+    """Before the first step too: what began later in the recording does so again."""
 
     def __post_init__(self) -> None:
         if not 0 < real("times", self.times, "times as fast, above 0") < math.inf:
@@ -36,39 +38,72 @@ class Recorded:
         return (step.event.at if step.event is not None else 0.0) / self.times
 
 
-class Replay:
-    """What one player of a trace played, step by step; its ``at`` is the seconds since the step before."""
+@dataclass(slots=True)
+class _Played:
+    """A part, and what was played in it."""
 
-    def __init__(self, path: Path, header: dict[str, Any], steps: list[list[Event]]) -> None:
+    part: Part
+    steps: list[list[Event]] = field(default_factory=list)
+    begins: float = 0.0
+    """When its first step was due, seconds of the recording; so is ``ends`` of its last."""
+    ends: float = 0.0
+
+
+class Replay:
+    """What was played under one name of a trace, step by step; its ``at`` is the seconds since the step before.
+
+    Where the name was swapped or played again, what came then follows: the outputs are told of it as they were.
+    """
+
+    def __init__(self, path: Path, steps: list[tuple[Part, list[Event]]]) -> None:
+        """``steps``: each with the part it is of; at least one."""
+        first = steps[0][0]
         self.path = path
-        self.name: str = header["name"]
-        self.seed: int = header["seed"]
-        self.temperature: float | None = header["temperature"]
-        self.convention: str | None = header["convention"]
-        self.stage_units: float = header["stage_units"]
+        self.name = first.name
+        self.seed = first.stage.seed
+        self.temperature = first.stage.temperature
+        self.convention = first.stage.convention
+        self.stage_units = first.stage.units
+        self.stage: Stage = first.stage
+        """What outputs are told of it at first."""
         self.pace = Recorded()
         """What a player takes where it is asked for no other."""
-        self._voices: int = header["voices"]
         self._steps = steps
         self._next = 0
+        self._told = self._turned = first
 
     def __len__(self) -> int:
-        return self._voices
+        return self._steps[0][0].voices
 
     def __repr__(self) -> str:
-        return f"<Replay of {self.name!r} in {os.fspath(self.path)!r}: step {self._next} of {len(self._steps)}>"
+        parts = len(self.parts)
+        more = f" of {parts} parts" if parts > 1 else ""
+        return f"<Replay of {self.name!r} in {os.fspath(self.path)!r}{more}: step {self._next} of {len(self._steps)}>"
+
+    @property
+    def parts(self) -> tuple[int, ...]:
+        """The numbers, from 1, of the parts of the file that it plays."""
+        return tuple(dict.fromkeys(part.number for part, _ in self._steps))
 
     @property
     def writes(self) -> bool:
         """Whether a text was recorded, and no drawing."""
-        return all(isinstance(event, Token) for step in self._steps for event in step)
+        return all(isinstance(event, Token | Cue) for _, step in self._steps for event in step)
 
     def events(self) -> Sequence[Event]:
-        """One step's events; StopIteration behind the last."""
+        """One step's events; StopIteration behind the last. A cue stands alone: there one player ended."""
         if self._next >= len(self._steps):
             raise StopIteration
         self._next += 1
-        return self._steps[self._next - 1]
+        self._turned, events = self._steps[self._next - 1]
+        return events
+
+    def turned(self) -> tuple[Stage, int] | None:
+        """Where another part began with the last step: what outputs are told of it, and its voices; else None."""
+        if self._turned is self._told:
+            return None
+        self._told = self._turned
+        return self._told.stage, self._told.voices
 
     def restart(self) -> "Replay":
         """From the beginning."""
@@ -76,119 +111,111 @@ class Replay:
         return self
 
 
-def replay(path: str | os.PathLike[str], name: str | None = None) -> Replay:
+def replay(path: str | os.PathLike[str], name: str | None = None, part: int | None = None) -> Replay:
     """A trace as a stream: ``ls.play(ls.replay("cat.jsonl"), to=...)`` plays it as it was played, on any outputs.
+
+    All that was played under a name comes, swaps included, at the moments of the recording.
 
     Args:
         path: what ``livesketch.trace`` wrote.
-        name: of several that were recorded into it, this one; None: the first.
+        name: of several names in it, this one; for all of them there is ``replays``.
+        part: this part alone, from 1, as ``livesketch replay --check`` numbers them.
 
     Raises:
-        DataError: it is no trace, or holds no play of that name, or nothing of it.
+        DataError: it is no trace; nothing of that name, or no such part, is in it; nothing was played; or it has
+            several names and none was chosen.
+        ControlError: a part that is no number.
     """
     where = Path(path)
-    plays = [play for play in _plays(where) if name is None or play[0]["name"] == name]
-    if not plays:
-        raise DataError(f"{where}: no play{f' of {name!r}' if name else ''} in it; expected a file of livesketch.trace")
-    header, events = plays[0]
-    steps: list[list[Event]] = []
-    for event in events:
-        if not steps or steps[-1][-1].at != event.at or any(_same(event, other) for other in steps[-1]):
-            steps.append([])
-        steps[-1].append(event)
-    if not steps:
-        raise DataError(f"{where}: nothing was played in it; expected events")
-    waits = [0.0, *(max(0.0, after[0].at - before[0].at) for before, after in pairwise(steps))]
-    timed = [[_at(event, wait) for event in step] for step, wait in zip(steps, waits, strict=True)]
-    return Replay(where, header, timed)
+    found = _replays(where, name, None if part is None else whole("part", part, 1, 2**31))
+    if len(found) > 1:
+        raise DataError(
+            f"{where}: {', '.join(map(repr, list(found)[:8]))} play in it; expected one name: give name=..., or play "
+            "all of ls.replays(path), each in a player of its own"
+        )
+    return next(iter(found.values()))
 
 
-def _same(one: Event, other: Event) -> bool:
-    """Whether two events are of the same voice, so that the later is another step, if it is not fed."""
-    return one.voice == other.voice and getattr(other, "source", "model") != "human"
+def replays(path: str | os.PathLike[str]) -> dict[str, Replay]:
+    """A trace as streams by name, for one player each: ``ls.replays("a.jsonl")["left"]``.
+
+    What began later in the recording begins with a wait, so that all that start together are together as they were.
+
+    Raises:
+        DataError: it is no trace, or nothing was played in it.
+    """
+    return _replays(Path(path), None, None)
 
 
-def _at(event: Event, at: float) -> Event:
-    values = {field.name: getattr(event, field.name) for field in fields(event)}
-    made: Event = type(event)(**(values | {"at": at}))
-    return made
+def _replays(path: Path, name: str | None, number: int | None) -> dict[str, Replay]:
+    found = _played(path, name, number)
+    together: dict[str, list[_Played]] = {}
+    for one in found:
+        if one.steps:
+            together.setdefault(one.part.name, []).append(one)
+    if not together:
+        which = f" in part {number}" if number else f" by {name!r}" if name else ""
+        raise DataError(f"{path}: nothing was played{which}; expected events")
+    begins = min(plays[0].begins for plays in together.values())
+    return {name: Replay(path, _timed(plays, begins)) for name, plays in together.items()}
 
 
-def _plays(path: Path) -> Iterator[tuple[dict[str, Any], list[Event]]]:
-    """Each play's header and its pen actions and tokens."""
-    found: list[tuple[dict[str, Any], list[Event]]] = []
+def _played(path: Path, name: str | None, number: int | None) -> list[_Played]:
+    """Every part that was chosen, with the steps of what was sent in it."""
+    names: list[str] = []
+    chosen: dict[int, _Played] = {}
     count = 0
-    for number, record in json_lines(path):
-        if isinstance(record, str):
-            continue  # a line that was torn when the disk was full
-        try:
-            if "trace" in record:
-                found.append((_header(record), []))
-            elif record.get("event") in {"pen", "token"} and found:
-                found[-1][1].append(_event(record))
-                count += 1
-        except (KeyError, TypeError, ValueError, ControlError) as err:
-            raise DataError(f"{path}: line {number}: {err}; expected what livesketch.trace wrote") from err
-        if count > _MOST:
-            raise DataError(f"{path}: more than {_MOST} events; expected fewer, cut it")
-    if not found:
-        raise DataError(f"{path}: no header of a trace in it; expected a file of livesketch.trace")
-    # a player that stopped and another of its name go on in one file: each is a play of its own
-    yield from found
+    for part, said in lines(path):
+        if said is None:
+            names.append(part.name)
+            if (name is None or name == part.name) and (number is None or number == part.number):
+                chosen[part.number] = _Played(part)
+        elif part.number in chosen and not isinstance(said, Change):
+            _add(chosen[part.number], said)
+            count += 1
+            if count > _MOST:
+                raise DataError(f"{path}: more than {_MOST} events; expected fewer, cut it")
+    check_found(path, names, name, number)
+    return list(chosen.values())
 
 
-def _header(record: dict[str, Any]) -> dict[str, Any]:
-    if record["trace"] != 1:
-        raise ValueError(f"a trace of version {record['trace']!r:.20}, this livesketch reads version 1")
-    name = record["name"]
-    if not isinstance(name, str) or not name:
-        raise ValueError(f"name {name!r:.40}")
-    units = real("stage_units", record["stage_units"], "a number above 0")
-    if not 0 < units < math.inf:
-        raise ValueError(f"stage_units {units}")
-    return {
-        "name": name, "seed": whole("seed", record["seed"], 0, 2**64 - 1), "stage_units": units,
-        "voices": whole("voices", record["voices"], 1, 2**20), "model": str(record["model"]),
-        "temperature": record.get("temperature"), "convention": record.get("convention"),
-    }  # fmt: skip
+def _add(played: _Played, event: Event) -> None:
+    """One more event, of the last step or another."""
+    steps = played.steps
+    if isinstance(event, Cue):
+        if steps:
+            steps.append([event])
+        return
+    if not steps:
+        played.begins = event.at
+    if not steps or steps[-1][-1].at != event.at or any(_apart(event, other) for other in steps[-1]):
+        steps.append([])
+    steps[-1].append(event)
+    played.ends = event.at
 
 
-def _event(record: dict[str, Any]) -> Event:
-    """A pen action or token of its record."""
-    kind = PenAction if record["event"] == "pen" else Token
-    values: dict[str, Any] = {}
-    for name in (one.name for one in fields(kind)):
-        if name != "asked" and name in record:
-            values[name] = _checked(name, record[name])
-    if kind is PenAction and "asked" in record:
-        values["asked"] = _asked(record["asked"])
-    event: Event = kind(**values)
-    return event
+def _apart(one: Event, other: Event) -> bool:
+    """Whether two events are of the same voice, so that the later is another step, if it is not fed; or a farewell."""
+    return isinstance(other, Cue) or (one.voice == other.voice and getattr(other, "source", "model") != "human")
 
 
-_WHOLE: Final = {"voice": 2**32 - 1, "drawing": 2**62, "step": 2**62, "piece": 2**62}
-_FLAGS: Final = {"ink", "last", "ended", "given", "softened"}
+def _timed(plays: Sequence[_Played], begins: float) -> list[tuple[Part, list[Event]]]:
+    """The steps of a name's parts, one after the other, with their waits; ``begins``: when the recording does.
 
-
-def _checked(name: str, value: Any) -> Any:
-    if name in _WHOLE:
-        return whole(name, value, 0, _WHOLE[name])
-    if name == "index":
-        return whole(name, value, -1, 2**31)
-    if name in _FLAGS:
-        if not isinstance(value, bool):
-            raise ValueError(f"{name} {value!r:.20}: expected true or false")
-        return value
-    if name == "pen":
-        return _PENS[value]
-    if name in {"name", "text", "source"}:
-        if not isinstance(value, str):
-            raise ValueError(f"{name} {value!r:.20}: expected a text")
-        return value
-    return real(name, value, "a number")
-
-
-def _asked(record: dict[str, Any]) -> Asked:
-    label = record.get("label", ())
-    pairs = ((label, 1.0),) if isinstance(label, str) else tuple(dict(label).items())
-    return Asked(pairs, tuple(float(value) for value in record.get("z", ())))
+    Where the clock of a part stands before the end of the one before, it is another clock (``OfflineClock`` begins at
+    0): then the part follows at once.
+    """
+    timed: list[tuple[Part, list[Event]]] = []
+    last = begins
+    for place, one in enumerate(plays):
+        steps = one.steps
+        while place == len(plays) - 1 and isinstance(steps[-1][0], Cue):  # a player ends like that by itself
+            steps = steps[:-1]
+        if place and one.begins < plays[place - 1].ends:
+            last = one.begins
+        for events in steps:
+            at = events[0].at
+            wait = max(0.0, at - last)
+            timed.append((one.part, [replace(event, at=wait) for event in events]))
+            last = max(at, last)
+    return timed

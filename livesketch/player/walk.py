@@ -23,7 +23,8 @@ class Walk:
         self._before: PenAction | None = None
         self.last = start
         """When the last step was due; before the first, the start."""
-        self._moves = False
+        self._moves = bool(getattr(pace, "waits", False))
+        """Whether the next step is later than ``last``; the very first is not, but for a pace that ``waits``."""
         self._beat = self._target = 0.0
         """Of a pace in beats: that of the last step, and that of the end of its part."""
         self._usual = 1 / 60

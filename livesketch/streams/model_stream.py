@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 class ModelStream(Base[Checkpoint]):
     """A batch of voices of one model, and the controls that all of them follow."""
 
+    CONTROLS = ("temperature", "convention", "label", "z")
+
     __slots__ = (
         "_applied", "_batch", "_conditioned", "_controls", "_encoded", "_encoder", "_vectors", "_wanted",
     )  # fmt: skip
@@ -76,6 +78,11 @@ class ModelStream(Base[Checkpoint]):
     @live
     def convention(self, value: Convention) -> None:
         self._controls = replace(self._controls, convention=value)
+
+    def asked(self, name: str) -> Any:
+        """``Base.asked``: a latent that is the model's own affair is None."""
+        own = (name == "z" and self._wanted.z is None) or (name == "label" and not self.labels)
+        return None if own else getattr(self, name)
 
     def encode(self, strokes: Strokes, noise: float = 0.0, units: Units = "data", *, seed: int | None = None) -> Floats:
         """The latent (z_size,) of a drawing: mu + noise sigma eps with eps ~ N(0, I) (Ha & Eck 2017, section 3.1).

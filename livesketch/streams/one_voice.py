@@ -203,6 +203,19 @@ class OneVoice(Generic[EventT]):
             self._stand(self._standing())
         return self
 
+    def begin(self, number: int) -> Self:
+        """To step 0 of the drawing or piece of this number, from 0: what the seed makes as that one comes next.
+
+        Raises:
+            ControlError: no such number.
+        """
+        number = whole("number", number, 0, 2**62)
+        with self._lock, self._heard(), self._whole():
+            self._batch.seat(0, self._seed, self._voice, number)
+            self._move()
+            self._stand(self._standing())
+        return self
+
     def snapshot(self) -> StreamSnapshot:
         """Takes everything that decides what comes next, label and latent too, but for live controls as temperature."""
         with self._lock:

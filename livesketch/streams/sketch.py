@@ -49,8 +49,6 @@ class SketchStream(ModelStream, OneVoice[PenAction]):
     (0, True)
     """
 
-    CONTROLS = ("temperature", "convention", "label", "z")
-
     __slots__ = ("_guesser", "_past", "_trail", "_voice")
 
     def __init__(
@@ -101,11 +99,6 @@ class SketchStream(ModelStream, OneVoice[PenAction]):
     @live
     def z(self, z: ArrayLike | None) -> None:
         self._want(z=given_z(self._checkpoint, z, 1, each=False))
-
-    def asked(self, name: str) -> Any:
-        """``Base.asked``: a latent that is the model's own affair is None."""
-        own = (name == "z" and self._wanted.z is None) or (name == "label" and not self.labels)
-        return None if own else getattr(self, name)
 
     def _event(self, record: Any, *, given: bool) -> PenAction:
         condition, source = self._conditioned or self._wanted, _SOURCES[given]

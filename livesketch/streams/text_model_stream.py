@@ -21,6 +21,8 @@ _PLAIN: Final = TextSettings()
 class TextModelStream(Base[TextCheckpoint]):
     """A batch of voices of one text model, and the controls that all of them follow."""
 
+    CONTROLS = ("temperature", "top_k", "top_p", "min_p", "label")
+
     __slots__ = ("_applied", "_batch", "_conditioned", "_held", "_mixes", "_rule", "_settings", "_tokens")
 
     def __init__(
@@ -69,6 +71,10 @@ class TextModelStream(Base[TextCheckpoint]):
     @live
     def temperature(self, value: float) -> None:
         self._settings = replace(self._settings, divisor=value)
+
+    def asked(self, name: str) -> Any:
+        """``Base.asked``: None for the label of a model that has none."""
+        return None if name == "label" and not self.labels else getattr(self, name)
 
     @property
     def mode(self) -> Mode | None:

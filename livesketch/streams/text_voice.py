@@ -37,8 +37,6 @@ class Standing:
 class TextVoice(TextModelStream, OneVoice[Token]):
     """One voice of a text model: each ``next()`` is one step of the model and gives one ``Token``."""
 
-    CONTROLS = ("temperature", "top_k", "top_p", "min_p", "label")
-
     __slots__ = ("_met", "_past", "_picked", "_trail", "_voice", "_wanted")
 
     _trail: Script
