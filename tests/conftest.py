@@ -25,6 +25,7 @@ REQUIRABLE = {"peers", "shared", "cuda"}
 KEPT_VARIABLES = {"LIVESKETCH_REQUIRE", "LIVESKETCH_SHARED"}
 # They change what programs print.
 PRINTING_VARIABLES = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "PYTHONWARNINGS", "COLUMNS", "LINES")
+USUAL_BPM = 120.0
 GRACE = 2.0  # seconds that threads and children of a test get to end by themselves
 
 
@@ -66,6 +67,15 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if (name.startswith("LIVESKETCH_") and name not in KEPT_VARIABLES) or name in PRINTING_VARIABLES:
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def the_usual_tempo() -> Iterator[None]:
+    """A test that sets the tempo of all players leaves it as it was."""
+    yield
+    conductor = sys.modules.get("livesketch.player.conductor")
+    if conductor is not None and conductor.clock.bpm != USUAL_BPM:
+        conductor.clock.bpm = USUAL_BPM
 
 
 def our_threads() -> set[threading.Thread]:

@@ -912,7 +912,17 @@ def test_play_on_the_command_line_is_played_over_osc(folder):
         udp.bind(("127.0.0.1", 0))
         udp.settimeout(PATIENCE)
         command = [sys.executable, "-m", "livesketch", "play", f"{folder}/small.safetensors#cat", "--name", "cat"]
-        command += ["--osc", f"127.0.0.1:{udp.getsockname()[1]}", "--quiet", "--seconds", "60", "--listen", "0"]
+        command += [
+            "--osc",
+            f"127.0.0.1:{udp.getsockname()[1]}",
+            "--quiet",
+            "--seconds",
+            "60",
+            "--listen",
+            "0",
+            "--rate",
+            "500",
+        ]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
             said = running.stderr.readline()
             assert said.startswith("listening on 127.0.0.1 port ")
@@ -923,9 +933,11 @@ def test_play_on_the_command_line_is_played_over_osc(folder):
                 udp.sendto(packet, ("127.0.0.1", int(said.split()[-1])))
 
             say("swap", "si", "pig", 5)
-            first = struct.pack(">i", 0)
-            while b"/pen\0,iffi\0\0\0" + first not in udp.recv(2000):
-                pass  # the next drawing is the other model's
+            prefix, step = b"/livesketch/cat/pen\0,iffi\0\0\0", 0
+            while step < 61:  # one more than the model before has
+                packet = udp.recv(2000)
+                if prefix in packet:
+                    step = struct.unpack_from(">i", packet, packet.index(prefix) + len(prefix))[0]
             say("nothing", "")
             say("stop", "")
             out, err = running.communicate(timeout=PATIENCE * 3)

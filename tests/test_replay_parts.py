@@ -120,11 +120,15 @@ def test_parts_and_names_that_are_not_there_are_told(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "line", [pen(1e999), pen(0, "other"), {"event": "cue", "at": 0, "name": "a", "kind": "hush", "voice": "x"}], ids=repr
+    "line",
+    [pen(1e999), pen(0, "other"), {"event": "cue", "at": 0, "name": "a", "kind": "hush", "voice": "x"}],
+    ids=repr,
 )
 def test_lines_that_no_part_can_have_are_refused(tmp_path, line):
     path = tmp_path / "a.jsonl"
-    path.write_text("\n".join([json.dumps(header()), json.dumps(pen(0)), json.dumps(line).replace("Infinity", "1e999")]))
+    path.write_text(
+        "\n".join([json.dumps(header()), json.dumps(pen(0)), json.dumps(line).replace("Infinity", "1e999")])
+    )
     with pytest.raises(ls.DataError, match="line 3"):
         ls.replays(path)
 

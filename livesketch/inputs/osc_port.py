@@ -1,5 +1,6 @@
 """A UDP port that is listened to: one thread hears and never waits, two others do what was asked, each in order."""
 
+import contextlib
 import selectors
 import socket
 import threading
@@ -85,7 +86,8 @@ class OscPort:
             self._closed.set()
             self.inbox.close()
             self.urgent.close()
-            self._waker.send(b"\0")
+            with contextlib.suppress(OSError):  # it may have seen that already, and be gone
+                self._waker.send(b"\0")
         for thread in self._threads:
             if thread is not threading.current_thread() and thread.ident is not None:
                 thread.join(STOP_LIMIT)
