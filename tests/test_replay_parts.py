@@ -94,8 +94,9 @@ def header(name="a", **more):
 
 
 def pen(at, name="a", **more):
-    return {"event": "pen", "at": at, "name": name, "voice": 0, "drawing": 0, "step": 0, "x": 0.5, "y": 0.5, "dx": 0.0,
-            "dy": 0.0, "ink": True, "pen": "down", "last": False, "ended": False, "source": "model", **more}  # fmt: skip
+    place = {"name": name, "voice": 0, "drawing": 0, "step": 0, "x": 0.5, "y": 0.5, "dx": 0.0, "dy": 0.0}
+    flags = {"ink": True, "pen": "down", "last": False, "ended": False, "source": "model"}
+    return {"event": "pen", "at": at} | place | flags | more
 
 
 # Bad input
@@ -120,11 +121,14 @@ def test_parts_and_names_that_are_not_there_are_told(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "line", [pen(1e999), pen(0, "other"), {"event": "cue", "at": 0, "name": "a", "kind": "hush", "voice": "x"}], ids=repr
+    "line",
+    [pen(1e999), pen(0, "other"), {"event": "cue", "at": 0, "name": "a", "kind": "hush", "voice": "x"}],
+    ids=["at", "name", "voice"],
 )
 def test_lines_that_no_part_can_have_are_refused(tmp_path, line):
     path = tmp_path / "a.jsonl"
-    path.write_text("\n".join([json.dumps(header()), json.dumps(pen(0)), json.dumps(line).replace("Infinity", "1e999")]))
+    write(path, header(), pen(0), line)
+    path.write_text(path.read_text().replace("Infinity", "1e999"))
     with pytest.raises(ls.DataError, match="line 3"):
         ls.replays(path)
 
@@ -338,6 +342,51 @@ def test_texts_of_several_voices_and_texts_that_were_held(tmp_path):
 
 def play_to(stream, output):
     assert ls.play(stream, output, name="poet", rate=1000, then="stop", clock=ls.OfflineClock()).wait(20)
+
+
+def test_strokes_that_were_fed_while_the_pen_was_up_are_made_again(model, tmp_path):
+    stream, trace = ls.sketch(model, seed=4), ls.trace(tmp_path / "a.jsonl")
+    fed = []
+
+    class Hand(ls.Recorder):
+        def send(self, event):
+            super().send(event)
+            if isinstance(event, ls.PenAction) and event.pen is ls.Pen.UP and event.source == "model" and not fed:
+                fed.extend(stream.feed([[(0, 0), (9, 9), (20, 0)]]))
+                stream.label = "pig"  # behind the strokes; the other way round they would be others
+
+    player = ls.play(stream, [Hand(), trace], rate=50, clock=ls.OfflineClock(), then=lambda s: None if fed else s)
+    assert player.wait(20)
+    assert [(a.dx, a.dy) for a in fed] == [(0, 0), (9, 9), (11, -9)]
+    (found,) = remake(tmp_path / "a.jsonl", model)
+    assert (found.first_difference, found.unchecked, found.given) == ("", "", 3)
+
+
+def test_what_was_played_in_another_process_is_made_again(model, tmp_path):
+    stream, path = ls.sketch(model, seed=4), tmp_path / "a.jsonl"
+    player = ls.play(stream, ls.trace(path), rate=2000, name="there", engine="process")
+    wait_for(player, 40)
+    stream.temperature = ls.lfo(0.2, 1.0, beats=0.2)
+    player.stream.feed([[(0, 0), (9, 9), (20, 0)]])
+    stream.label = "pig"
+    wait_for(player, 80)
+    many = ls.voices(model, 2, seed=8)
+    player = ls.play(many, name="there", rate=2000, engine="process", quant="step")
+    wait_for(player, 40)
+    many.label = ["pig", "cat"]
+    wait_for(player, 80)
+    player.stop()
+    engine.close()
+    found = remake(path, model)
+    assert [(one.first_difference, one.unchecked, one.left_out, one.given > 1) for one in found] == [
+        ("", "", 0, True), ("", "", 0, False)
+    ]  # fmt: skip
+
+
+def wait_for(player, steps):
+    assert player.error is None
+    while player.stats().steps < steps:
+        assert not player.wait(0.005)
 
 
 # Another drawing
