@@ -99,6 +99,10 @@ def pen(at, name="a", **more):
     return {"event": "pen", "at": at} | place | flags | more
 
 
+def cue(at, kind):
+    return {"event": "cue", "at": at, "name": "a", "voice": 0, "drawing": 0, "step": 0, "kind": kind, "x": 0, "y": 0}
+
+
 # Bad input
 
 
@@ -193,7 +197,7 @@ def test_swaps_are_played_again_event_by_event_and_cue_by_cue(model, tmp_path):
 
 def test_names_begin_when_they_began_and_parts_on_a_new_clock_follow(tmp_path):
     path = write(
-        tmp_path / "a.jsonl", header(), pen(5.0), pen(5.5, step=1),
+        tmp_path / "a.jsonl", header(), pen(5.0), pen(5.5, step=1), cue(8.1, "swap"),
         header("b"), pen(7.0, "b"), pen(7.25, "b", step=1),
         header(), pen(8.0, drawing=1), header(), pen(0.0, drawing=2), pen(0.5, drawing=2, step=1),
     )  # fmt: skip
@@ -204,8 +208,7 @@ def test_names_begin_when_they_began_and_parts_on_a_new_clock_follow(tmp_path):
 
 
 def test_a_player_that_stopped_lifts_its_pen_then_and_not_when_the_next_begins(tmp_path):
-    cue = {"event": "cue", "at": 0.5, "name": "a", "voice": 0, "drawing": 0, "step": 0, "kind": "hush", "x": 0, "y": 0}
-    path = write(tmp_path / "a.jsonl", header(), pen(0.0), cue, header(), pen(9.0, step=1))
+    path = write(tmp_path / "a.jsonl", header(), pen(0.0), cue(0.5, "hush"), header(), pen(9.0, step=1))
     lifts = []
 
     class Lifted(ls.Recorder):
@@ -290,8 +293,9 @@ def test_what_cannot_be_checked_is_said_beside_what_can(model, tmp_path, capsys)
 def test_a_recorder_that_comes_in_the_middle_is_told_the_controls_and_checked_from_the_next_drawing(model, tmp_path):
     stream, sign = ls.sketch(model, seed=4), Sign()
     stream.label = "pig"
-    stream.temperature = 0.3
     player = ls.play(stream, sign, rate=2000)
+    sign.wait(25)
+    stream.temperature = 0.3
     sign.wait(25)
     player.to += (ls.trace(tmp_path / "a.jsonl"),)
     sign.wait(300)
