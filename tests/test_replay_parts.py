@@ -94,8 +94,13 @@ def header(name="a", **more):
 
 
 def pen(at, name="a", **more):
-    return {"event": "pen", "at": at, "name": name, "voice": 0, "drawing": 0, "step": 0, "x": 0.5, "y": 0.5, "dx": 0.0,
-            "dy": 0.0, "ink": True, "pen": "down", "last": False, "ended": False, "source": "model", **more}  # fmt: skip
+    place = {"name": name, "voice": 0, "drawing": 0, "step": 0, "x": 0.5, "y": 0.5, "dx": 0.0, "dy": 0.0}
+    flags = {"ink": True, "pen": "down", "last": False, "ended": False, "source": "model"}
+    return {"event": "pen", "at": at} | place | flags | more
+
+
+def cue(at, kind):
+    return {"event": "cue", "at": at, "name": "a", "voice": 0, "drawing": 0, "step": 0, "kind": kind, "x": 0, "y": 0}
 
 
 # Bad input
@@ -122,13 +127,12 @@ def test_parts_and_names_that_are_not_there_are_told(tmp_path):
 @pytest.mark.parametrize(
     "line",
     [pen(1e999), pen(0, "other"), {"event": "cue", "at": 0, "name": "a", "kind": "hush", "voice": "x"}],
-    ids=repr,
+    ids=["at", "name", "voice"],
 )
 def test_lines_that_no_part_can_have_are_refused(tmp_path, line):
     path = tmp_path / "a.jsonl"
-    path.write_text(
-        "\n".join([json.dumps(header()), json.dumps(pen(0)), json.dumps(line).replace("Infinity", "1e999")])
-    )
+    write(path, header(), pen(0), line)
+    path.write_text(path.read_text().replace("Infinity", "1e999"))
     with pytest.raises(ls.DataError, match="line 3"):
         ls.replays(path)
 
@@ -193,7 +197,7 @@ def test_swaps_are_played_again_event_by_event_and_cue_by_cue(model, tmp_path):
 
 def test_names_begin_when_they_began_and_parts_on_a_new_clock_follow(tmp_path):
     path = write(
-        tmp_path / "a.jsonl", header(), pen(5.0), pen(5.5, step=1),
+        tmp_path / "a.jsonl", header(), pen(5.0), pen(5.5, step=1), cue(8.1, "swap"),
         header("b"), pen(7.0, "b"), pen(7.25, "b", step=1),
         header(), pen(8.0, drawing=1), header(), pen(0.0, drawing=2), pen(0.5, drawing=2, step=1),
     )  # fmt: skip
@@ -204,8 +208,7 @@ def test_names_begin_when_they_began_and_parts_on_a_new_clock_follow(tmp_path):
 
 
 def test_a_player_that_stopped_lifts_its_pen_then_and_not_when_the_next_begins(tmp_path):
-    cue = {"event": "cue", "at": 0.5, "name": "a", "voice": 0, "drawing": 0, "step": 0, "kind": "hush", "x": 0, "y": 0}
-    path = write(tmp_path / "a.jsonl", header(), pen(0.0), cue, header(), pen(9.0, step=1))
+    path = write(tmp_path / "a.jsonl", header(), pen(0.0), cue(0.5, "hush"), header(), pen(9.0, step=1))
     lifts = []
 
     class Lifted(ls.Recorder):
@@ -290,8 +293,9 @@ def test_what_cannot_be_checked_is_said_beside_what_can(model, tmp_path, capsys)
 def test_a_recorder_that_comes_in_the_middle_is_told_the_controls_and_checked_from_the_next_drawing(model, tmp_path):
     stream, sign = ls.sketch(model, seed=4), Sign()
     stream.label = "pig"
-    stream.temperature = 0.3
     player = ls.play(stream, sign, rate=2000)
+    sign.wait(25)
+    stream.temperature = 0.3
     sign.wait(25)
     player.to += (ls.trace(tmp_path / "a.jsonl"),)
     sign.wait(300)
@@ -342,6 +346,51 @@ def test_texts_of_several_voices_and_texts_that_were_held(tmp_path):
 
 def play_to(stream, output):
     assert ls.play(stream, output, name="poet", rate=1000, then="stop", clock=ls.OfflineClock()).wait(20)
+
+
+def test_strokes_that_were_fed_while_the_pen_was_up_are_made_again(model, tmp_path):
+    stream, trace = ls.sketch(model, seed=4), ls.trace(tmp_path / "a.jsonl")
+    fed = []
+
+    class Hand(ls.Recorder):
+        def send(self, event):
+            super().send(event)
+            if isinstance(event, ls.PenAction) and event.pen is ls.Pen.UP and event.source == "model" and not fed:
+                fed.extend(stream.feed([[(0, 0), (9, 9), (20, 0)]]))
+                stream.label = "pig"  # behind the strokes; the other way round they would be others
+
+    player = ls.play(stream, [Hand(), trace], rate=50, clock=ls.OfflineClock(), then=lambda s: None if fed else s)
+    assert player.wait(20)
+    assert [(a.dx, a.dy) for a in fed] == [(0, 0), (9, 9), (11, -9)]
+    (found,) = remake(tmp_path / "a.jsonl", model)
+    assert (found.first_difference, found.unchecked, found.given) == ("", "", 3)
+
+
+def test_what_was_played_in_another_process_is_made_again(model, tmp_path):
+    stream, path = ls.sketch(model, seed=4), tmp_path / "a.jsonl"
+    player = ls.play(stream, ls.trace(path), rate=2000, name="there", engine="process")
+    wait_for(player, 40)
+    stream.temperature = ls.lfo(0.2, 1.0, beats=0.2)
+    player.stream.feed([[(0, 0), (9, 9), (20, 0)]])
+    stream.label = "pig"
+    wait_for(player, 80)
+    many = ls.voices(model, 2, seed=8)
+    player = ls.play(many, name="there", rate=2000, engine="process", quant="step")
+    wait_for(player, 40)
+    many.label = ["pig", "cat"]
+    wait_for(player, 80)
+    player.stop()
+    engine.close()
+    found = remake(path, model)
+    assert [(one.first_difference, one.unchecked, one.left_out, one.given > 1) for one in found] == [
+        ("", "", 0, True), ("", "", 0, False)
+    ]  # fmt: skip
+
+
+def wait_for(player, steps):
+    assert player.error is None
+    while player.stats().steps < steps:
+        assert not player.wait(0.005)
 
 
 # Another drawing

@@ -1,32 +1,23 @@
 """The events of a trace made anew: from the model, the seed, what a human drew, and every control that was changed."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from ..errors import DataError, LivesketchError
-from ..events import Asked, Change, Cue, PenAction, Token
+from ..events import Change, Cue, PenAction, Token
 from ..models.catalogue import open_any
 from ..models.text_model import TextCheckpoint
-from ..streams.sketch import SketchStream, sketch
-from ..streams.text import TextStream, text
+from ..streams.sketch import sketch
+from ..streams.text import text
 from ..values import whole
 from .recording import Part, check_found, lines
+from .remade_voice import Controls, DifferentError, Stream, UnknownError, Voice, is_given, is_held
 
-_PEN: Final = ("drawing", "step", "dx", "dy", "ink", "pen", "last", "ended")
-_TOKEN: Final = ("piece", "step", "text", "index", "last", "ended")
-_CHANCE: Final = ("log_prob", "entropy")
-"""Of a token that was held to nothing."""
-_EACH: Final = {"label", "z"}
-"""Controls of which several voices may have one each."""
 _HELD: Final = "the text was held to a form, a rule or given heads of lines, and recordings do not hold these"
 _MIDDLE: Final = "its drawings or pieces have no beginning in the recording"
-
-Stream = SketchStream | TextStream
-Controls = dict[str, tuple[int, Any]]
-"""Each control's value, and how many changes had come then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,119 +41,14 @@ class Remade:
     """Why nothing of it was made again, in words; empty where something was."""
 
 
-class _Unknown(Exception):  # noqa: N818 - nothing went wrong
-    """Why a part cannot be made again, in words."""
-
-
-class _Difference(Exception):  # noqa: N818 - likewise
-    """What came out otherwise, in words."""
-
-
-class _Voice:
-    """One voice of a model and a seed, made again; it may go on in a later part."""
-
-    def __init__(self, stream: Stream) -> None:
-        self.stream = stream
-        self.latest: PenAction | Token | None = None
-        """As it was recorded."""
-        self.lost = False
-        """Where the stream is to go on is not known, until a drawing or piece begins."""
-        self.set = 0
-        """So many changes of the part's controls it has."""
-        self._given: list[PenAction | Token] = []
-
-    def check(self, event: PenAction | Token, controls: Controls, asked: Asked | None) -> bool:
-        """Makes the event again; False: that cannot be. ``asked``: what says the controls where nothing else does.
-
-        Raises:
-            _Difference: it is another one.
-        """
-        self._go_to(event)
-        self.latest = event
-        if self.lost:
-            return False
-        if is_given(event):
-            self._given.append(event)
-            return True
-        if asked is not None:
-            for control, value in asked.values().items():
-                setattr(self.stream, control, value)
-        due = sorted((count, name, value) for name, (count, value) in controls.items() if count > self.set)
-        given, self._given = self._given, []
-        before = self.stream.snapshot() if given and due else None
-        self._set(due, event.voice)
-        self._feed(given)
-        difference = _difference(event, self._next())
-        if difference and before is not None:  # the recording does not say which came first
-            self.stream.restore(before)
-            self._feed(given)
-            self._set(due, event.voice)
-            difference = _difference(event, self._next())
-        if difference:
-            raise _Difference(difference)
-        self.set = max([self.set, *(count for count, _, _ in due)])
-        return True
-
-    def _go_to(self, event: PenAction | Token) -> None:
-        """Where it was begun anew, taken back, or played without being recorded."""
-        number, before = _number(event), self.latest
-        if before is None:
-            follows = False
-        elif before.last:
-            follows = (number, event.step) == (_number(before) + 1, 0)
-        else:
-            follows = (number, event.step) == (_number(before), before.step + 1)
-        if follows:
-            return
-        if not event.step:
-            self._given.clear()
-            self.stream.begin(number)
-            self.lost = False
-            return
-        back = before.step + 1 - event.step if before is not None and number == _number(before) else 0
-        if self.lost or back < 1:
-            self.lost = True
-            return
-        self._feed(self._given)
-        self._given = []
-        try:
-            self.stream.rewind(back)
-        except LivesketchError:  # by more than is remembered
-            self.lost = True
-
-    def _next(self) -> PenAction | Token:
-        stream: Iterator[PenAction | Token] = self.stream
-        return next(stream)
-
-    def _set(self, due: list[tuple[int, str, Any]], voice: int) -> None:
-        for _, control, value in due:
-            if not isinstance(getattr(type(self.stream), control, None), property):
-                raise _Unknown(f"this livesketch has no control {control!r:.40}")
-            own = value
-            if control in _EACH and isinstance(value, list) and _many(value):
-                if voice >= len(value):
-                    raise _Unknown(f"{control} of {len(value)} voices, and voice {voice} plays")
-                own = value[voice]
-            if own is not None or control == "z":
-                setattr(self.stream, control, own)
-
-    def _feed(self, given: list[PenAction | Token]) -> None:
-        if not given:
-            return
-        if isinstance(self.stream, SketchStream):
-            self.stream.feed(given)  # as actions: of rows the first, if it has no length, would be taken for the start
-        else:
-            self.stream.feed("".join(one.text for one in given if isinstance(one, Token)), unknown=True)
-
-
 class _PartCheck:
     """One part of a recording, event by event."""
 
-    def __init__(self, part: Part, models: str | Mapping[str, str] | None, backend: str, voices: dict[Any, _Voice]):
+    def __init__(self, part: Part, models: str | Mapping[str, str] | None, backend: str, voices: dict[Any, Voice]):
         self.part, self._backend, self._known = part, backend, voices
         mapped = models.get(part.stage.model) if isinstance(models, Mapping) else models
         self._model = part.stage.model if mapped is None else mapped
-        self._voices: dict[int, _Voice] = {}
+        self._voices: dict[int, Voice] = {}
         self._controls: Controls = {}
         self._changes = self.events = self.given = self.left_out = 0
         self._difference = self._unknown = ""
@@ -182,7 +68,7 @@ class _PartCheck:
                 self._controls[said.control] = self._changes, said.value
             else:
                 self._check(said)
-        except _Unknown as err:
+        except UnknownError as err:
             self._give_up(str(err))
         except LivesketchError as err:
             self._give_up(f"{err}")
@@ -208,7 +94,7 @@ class _PartCheck:
             del self._known[key]
 
     def _check(self, event: PenAction | Token) -> None:
-        self._held |= isinstance(event, Token) and _is_held(event)
+        self._held |= isinstance(event, Token) and is_held(event)
         voice = self._voices.get(event.voice)
         if voice is None:
             voice = self._voices[event.voice] = self._voice(event)
@@ -217,9 +103,9 @@ class _PartCheck:
             asked = event.asked
         try:
             made = voice.check(event, self._controls, asked)
-        except _Difference as err:
+        except DifferentError as err:
             if self._held:
-                raise _Unknown(_HELD) from err
+                raise UnknownError(_HELD) from err
             self.events += 1
             who = f" of voice {event.voice}" if self.part.voices > 1 else ""
             self._difference = f"event {self.events}{who}, {err}"
@@ -229,7 +115,7 @@ class _PartCheck:
         self.left_out += not made
         self.given += made and is_given(event)
 
-    def _voice(self, event: PenAction | Token) -> _Voice:
+    def _voice(self, event: PenAction | Token) -> Voice:
         """That of an earlier part, where it goes on, or one that is at the beginning."""
         if event.voice >= self.part.voices > 1:
             raise DataError(f"voice {event.voice} of {self.part.voices}; expected fewer")
@@ -237,7 +123,7 @@ class _PartCheck:
         key = (self._model, stage.model, stage.seed, event.voice)
         voice = self._known.get(key)
         if voice is None:
-            voice = self._known[key] = _Voice(self._opened(event))
+            voice = self._known[key] = Voice(self._opened(event))
         voice.set = 0
         return voice
 
@@ -245,7 +131,7 @@ class _PartCheck:
         stage = self.part.stage
         writes = isinstance(open_any(self._model), TextCheckpoint)
         if writes is not isinstance(event, Token):
-            raise _Unknown(f"{self._model} {'writes' if writes else 'draws'}, and this does not")
+            raise UnknownError(f"{self._model} {'writes' if writes else 'draws'}, and this does not")
         heat, seed, voice = stage.temperature, stage.seed, event.voice
         if writes:
             return text(self._model, seed=seed, temperature=heat, backend=self._backend, voice=voice)
@@ -281,7 +167,7 @@ def remake(
     """
     where = Path(path)
     wanted = None if part is None else whole("part", part, 1, 2**31)
-    voices: dict[Any, _Voice] = {}
+    voices: dict[Any, Voice] = {}
     checks: dict[int, _PartCheck] = {}
     names: list[str] = []
     for one, said in lines(where):
@@ -296,34 +182,3 @@ def remake(
         for number, check in checks.items()
         if (name is None or check.part.name == name) and (wanted is None or wanted == number)
     ]
-
-
-def is_given(event: PenAction | Token) -> bool:
-    """Whether a human drew or wrote it."""
-    return event.given if isinstance(event, Token) else event.source == "human"
-
-
-def _is_held(event: Token) -> bool:
-    return event.softened or event.cost > 0
-
-
-def _number(event: PenAction | Token) -> int:
-    return event.drawing if isinstance(event, PenAction) else event.piece
-
-
-def _many(value: list[Any]) -> bool:
-    """Whether it is a list of labels, or of latents, and no latent itself."""
-    return any(not isinstance(one, int | float) for one in value)
-
-
-def _difference(recorded: PenAction | Token, made: PenAction | Token) -> str:
-    kinds = {PenAction: "pen", Token: "token"}
-    if type(recorded) is not type(made):
-        return f"event: recorded {kinds[type(recorded)]!r}, made again {kinds[type(made)]!r}"
-    names: tuple[str, ...] = _PEN
-    if isinstance(recorded, Token):
-        names = _TOKEN if _is_held(recorded) else (*_TOKEN, *_CHANCE)
-    for name in names:
-        if getattr(recorded, name) != getattr(made, name):
-            return f"{name}: recorded {getattr(recorded, name)!r}, made again {getattr(made, name)!r}"
-    return ""

@@ -213,8 +213,11 @@ def _timed(plays: Sequence[_Played], begins: float) -> list[tuple[Part, list[Eve
             steps = steps[:-1]
         if place and one.begins < plays[place - 1].ends:
             last = one.begins
+        following = plays[place + 1].begins if place + 1 < len(plays) else math.inf
         for events in steps:
             at = events[0].at
+            if isinstance(events[0], Cue) and following >= one.ends:
+                at = min(at, following)  # a farewell that came late holds up nothing
             wait = max(0.0, at - last)
             timed.append((one.part, [replace(event, at=wait) for event in events]))
             last = max(at, last)
