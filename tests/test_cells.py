@@ -166,6 +166,7 @@ def test_one_step_and_twenty_equal_the_formulas(backend, cell, condition):
         np.testing.assert_allclose(came, wanted, rtol=0, atol=NEAR[backend])
 
 
+@pytest.mark.slow  # other weights are other kernels, which take seconds to compile
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
 def test_weights_of_every_stored_type(backend, checkpoint, dtype):
     stored = stored_as(checkpoint, dtype)
@@ -174,6 +175,7 @@ def test_weights_of_every_stored_type(backend, checkpoint, dtype):
     np.testing.assert_allclose(came, wanted, rtol=0, atol=NEAR[backend])
 
 
+@pytest.mark.slow  # other weights are other kernels, which take seconds to compile
 def test_a_tensor_of_another_type_among_int16(backend, checkpoint):
     floats = {name: stored_as(checkpoint, np.float32).tensors[name] for name in ("decoder.w_x", "head.w")}
     mixed = replace(checkpoint, tensors={**checkpoint.tensors, **floats})

@@ -146,10 +146,8 @@ def test_pairs_of_rows_hold_what_the_rows_held():
     assert factor(plain) == 1.0
 
 
-SLOW_CELLS = [pytest.param(cell, marks=pytest.mark.slow) for cell in ("layer_norm", "hyper")]  # they compile for long
-
-
-@pytest.mark.parametrize("cell", ["lstm", *SLOW_CELLS])
+@pytest.mark.slow  # other weights are other kernels, which take seconds to compile
+@pytest.mark.parametrize("cell", ["lstm", "layer_norm", "hyper"])
 @pytest.mark.skipif(not BF16, reason="this processor does not multiply bfloat16")
 def test_in_fast_precision_densities_are_near(cell):
     checkpoint = small_checkpoint(hidden=40, cell=cell)

@@ -235,6 +235,7 @@ def test_free_running_equals_the_reference_until_a_near_tie(checkpoint, settings
     assert step > 30
 
 
+@pytest.mark.slow  # other weights are other kernels, which take seconds to compile
 def test_float_weights_run_too(backend):
     for name in ("lstm, odd and untied", "attention"):
         a, b = opened(backend, SHAPES[name]), opened(backend, text_stored_as(SHAPES[name], np.float32))
