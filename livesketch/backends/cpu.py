@@ -4,6 +4,7 @@ The step is one compiled call of the cell's kernel; ``cpu_layout`` lays out the 
 Sampling computes in float64 from the float32 density, so that its choices part from the reference only at near-ties.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,8 @@ class CpuBatch(NumpyBatch):
             )
             for some in shares(size, common.TILE)
         ]  # fmt: skip
+        self._plain: Callable[[], object] = self._plain_step
+        """A step without anything given, of all voices in this thread."""
         if len(self._shares) > 1:
             self._kernel, self.types = common.unlocked(self._kernel), (*self.types, "unlocked")
 
@@ -95,6 +98,9 @@ class CpuBatch(NumpyBatch):
         density: NDArray[Any] | None = None,
     ) -> NDArray[Any]:
         """``Batch.step``."""
+        if uniforms is None and steer is None and density is None and len(self._shares) == 1:
+            self._plain()
+            return self.actions
         sampled = self._sampled(self._own_uniforms if uniforms is None else uniforms)
         if steer is None and density is None:
             if len(self._shares) > 1:
@@ -110,6 +116,12 @@ class CpuBatch(NumpyBatch):
                 density[:] = self._head
             self._kernel(*self._weights, *self._state, *sampled, common.ACT)
         return self.actions
+
+    def _plain_step(self) -> None:
+        """The first one; those that follow call what is compiled, without looking at its arguments' types again."""
+        arguments = (*self._weights, *self._state, *self._sampled(self._own_uniforms), common.BOTH)
+        self._kernel(*arguments)
+        self._plain = common.bound(self._kernel, arguments)
 
     def _step_together(self, sampled: tuple[Any, ...]) -> None:
         """One step of all voices, some in each thread."""

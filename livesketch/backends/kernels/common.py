@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numba import njit, types
+from numba import njit, typeof, types
 from numba.core.caching import FunctionCache
 from numba.extending import intrinsic, overload
 from numpy.typing import NDArray
@@ -87,6 +87,13 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
         return kernel
 
     return decorate
+
+
+def bound(kernel: Any, arguments: tuple[Any, ...]) -> Callable[[], object]:
+    """A call of a kernel that is compiled for these very arguments; nothing looks at their types again."""
+    kinds = tuple(map(typeof, arguments))
+    compiled_for = kernel.overloads[kinds]
+    return functools.partial(compiled_for.entry_point, *arguments)
 
 
 @functools.cache
