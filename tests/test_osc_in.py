@@ -964,22 +964,35 @@ def test_a_port_that_is_taken_ends_the_command_before_anything_plays(folder, cap
 
 def torture(player, count, seed):
     """Sends mutants; the listener at the end, and the memory in bytes after a tenth and at the end."""
-    talk, sizes = Talk(), []
-    listener, sender = talk.listener, talk.udp.getsockname()
-    for number, packet in enumerate(mutants(count, seed)):
-        if number % 20 == 0:  # through the network, as far as it does not lose them
-            talk.packet(packet)
-        else:
-            listener._port._take(packet, sender)
-        if number % 100 == 0:
-            wait_for(lambda: len(listener._port.inbox) < 500)
-        if number in {count // 10, count - 1}:
-            sizes.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
-    wait_for(lambda: not len(listener._port.inbox))
-    for address, types, *values in (("solo", "i", 0), ("mute", "i", 0), ("resume", ""), ("rate", "f", 500.0)):
-        talk.say(f"/livesketch/cat/{address}", types, *values)
-    talk.close()
+    sizes = []
+    with contextlib.closing(Talk()) as talk:
+        listener, sender = talk.listener, talk.udp.getsockname()
+        for number, packet in enumerate(mutants(count, seed)):
+            if number % 20 == 0:  # through the network, as far as it does not lose them
+                talk.packet(packet)
+            else:
+                listener._port._take(packet, sender)
+            if number % 100 == 0:
+                wait_for(lambda: len(listener._port.inbox) < 500)
+            if number in {count // 10, count - 1}:
+                sizes.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+        calm(listener)
+        for address, types, *values in (("solo", "i", 0), ("mute", "i", 0), ("resume", ""), ("rate", "f", 500.0)):
+            talk.say(f"/livesketch/cat/{address}", types, *values)
     return listener, sizes
+
+
+def calm(listener):
+    """Waits until all that was sent is dealt with: packets may be on their way, and the last one in hand."""
+
+    def counts():
+        return len(listener._port.inbox), listener.done, listener.errors
+
+    before, since = counts(), time.monotonic()
+    while time.monotonic() - since < 0.5:
+        time.sleep(0.02)
+        if counts() != before or before[0]:
+            before, since = counts(), time.monotonic()
 
 
 def still_plays(player):
