@@ -45,10 +45,11 @@ def assert_two_do_what_one_does(command: Command, folder: Path, *more: str) -> N
     one, two = folder / "one.safetensors", folder / "two.safetensors"
     subprocess.run(command(one, *options), check=True, timeout=300, capture_output=True)
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    subprocess.run(
-        [*launcher, *command(two, *options)[1:]], check=True, timeout=300, capture_output=True,
+    done = subprocess.run(
+        [*launcher, *command(two, *options)[1:]], check=False, timeout=300, capture_output=True, text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-4000:]
     alone = load_state(folder / "one.training.safetensors").part("weights")
     shared = load_state(folder / "two.training.safetensors").part("weights")
     assert alone.keys() == shared.keys()
