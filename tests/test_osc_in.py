@@ -721,7 +721,9 @@ def test_errors_are_answered_where_that_is_asked_for(player):
     assert "at least 0" in said
     talk.say("/livesketch/cat/label", "s", "\x1b[2J" + "x" * 600, done=False)
     assert talk.heard()[1][0].isprintable()
+    errors = talk.listener.errors
     talk.packet(b"noise")  # who sends what is no OSC reads none
+    wait_for(lambda: talk.listener.errors == errors + 1)
     talk.say("/livesketch/ping")
     assert talk.heard()[0] == "/livesketch/pong"
     talk.close()

@@ -187,6 +187,22 @@ def test_a_latent_is_read_and_set_there(model, tmp_path):
         player.stream.z = np.full(6, np.nan)
 
 
+def test_a_list_of_streams_follows_there_as_here(model, tmp_path):
+    """What ``then`` names goes there too, from the place where it is."""
+    played = {}
+    for where in ("thread", "process"):
+        coming = [ls.sketch(model, seed=seed) for seed in (4, 5)]
+        coming[1].take(3)
+        path = tmp_path / f"{where}.jsonl"
+        player = ls.play(
+            ls.sketch(model, seed=3), ls.trace(path), rate=500, name="cat", then=coming, engine=where
+        )  # fmt: skip
+        assert player.wait(30)
+        played[where] = [(row["drawing"], row["step"], row["dx"]) for row in pens(path)]
+    assert played["process"] == played["thread"]
+    assert [step for _, step, _ in played["thread"]].count(0) == 2  # the third goes on from its step 3
+
+
 def test_actions_are_what_was_played_there(model, tmp_path):
     stream = ls.sketch(model, seed=3)
     player = play(stream, ls.trace(tmp_path / "a.jsonl"), rate=200, lookahead=0.5)

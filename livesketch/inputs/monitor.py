@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple, Self
 
 from ..errors import ControlError, OutputError
+from .osc_read import unbundled
 
 _BUFFER: Final = 65536  # bytes; no UDP datagram is larger
 _QUEUE: Final = 1 << 20  # bytes asked of the kernel for datagrams that wait
 _POLL: Final = 0.1  # seconds until a closed monitor notices
-_BUNDLE: Final = b"#bundle\0"
 _DEEPEST: Final = 16  # bundles within bundles, and arrays within arrays
 _KNOWN_TYPES: Final = frozenset("ifsbhdtTFNrm[]")
 _SHOWN: Final = 200  # characters of one text
@@ -121,33 +121,7 @@ def monitor(port: int, *, host: str = "127.0.0.1", timeout: float | None = None)
 
 def read_packet(packet: bytes) -> list[tuple[str, tuple[Any, ...]]]:
     """The messages of one datagram in order: (address, arguments). ValueError: it is not valid OSC."""
-    messages = []
-    waiting = [(packet, 0)]
-    while waiting:
-        data, depth = waiting.pop()
-        if data.startswith(_BUNDLE):
-            if depth == _DEEPEST:
-                raise ValueError(f"bundles within bundles, more than {_DEEPEST} deep")
-            waiting += [(element, depth + 1) for element in reversed(_elements(data))]
-        else:
-            messages.append(_read_message(data))
-    return messages
-
-
-def _elements(bundle: bytes) -> list[bytes]:
-    at, found = len(_BUNDLE) + 8, []
-    if len(bundle) < at:
-        raise ValueError("a bundle without a timetag")
-    while at < len(bundle):
-        if at + 4 > len(bundle):
-            raise ValueError("a bundle that ends within a size")
-        (size,) = struct.unpack_from(">i", bundle, at)
-        at += 4
-        if size < 4 or size % 4 or at + size > len(bundle):
-            raise ValueError(f"a bundle element of {size} bytes where {len(bundle) - at} are left")
-        found.append(bundle[at : at + size])
-        at += size
-    return found
+    return [_read_message(data) for data in unbundled(packet, _DEEPEST)]
 
 
 def _read_message(data: bytes) -> tuple[str, tuple[Any, ...]]:

@@ -6,6 +6,7 @@ UnicodeDecodeError, and bundles within bundles as RecursionError.
 """
 
 import struct
+from collections.abc import Iterator
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -42,18 +43,28 @@ def read(packet: bytes) -> list[Message]:
         ValueError: it is not valid OSC as a whole, or has more than ``MOST_MESSAGES`` messages.
     """
     messages: list[Message] = []
-    waiting = [(packet, 0)]
-    while waiting:
-        data, depth = waiting.pop()
-        if data.startswith(_BUNDLE):
-            if depth == _DEEPEST:
-                raise ValueError(f"bundles within bundles, more than {_DEEPEST} deep")
-            waiting += [(element, depth + 1) for element in reversed(_elements(data))]
-            continue
+    for data in unbundled(packet, _DEEPEST):
         if len(messages) == MOST_MESSAGES:
             raise ValueError(f"more than {MOST_MESSAGES} messages in one packet")
         messages.append(_message(data))
     return messages
+
+
+def unbundled(packet: bytes, deepest: int) -> Iterator[bytes]:
+    """What is in a datagram but the bundles around it, in order; bundles at most so many deep.
+
+    Raises:
+        ValueError: a bundle that is none.
+    """
+    waiting = [(packet, 0)]
+    while waiting:
+        data, depth = waiting.pop()
+        if not data.startswith(_BUNDLE):
+            yield data
+        elif depth == deepest:
+            raise ValueError(f"bundles within bundles, more than {deepest} deep")
+        else:
+            waiting += [(element, depth + 1) for element in reversed(_elements(data))]
 
 
 def _elements(bundle: bytes) -> list[bytes]:

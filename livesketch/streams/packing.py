@@ -4,6 +4,7 @@ What is packed goes from one process of a performer's to another of the same per
 pickle; nothing of it is ever read from a file or a network.
 """
 
+import copyreg
 import pickle
 from dataclasses import dataclass
 from typing import Any
@@ -36,21 +37,24 @@ def pack(stream: Any) -> bytes:
     Raises:
         ControlError: something of it cannot go, as a function that was written at the prompt.
     """
-    with getattr(stream, "lock", _Free()):
-        thing = _packed(stream) if isinstance(stream, SketchStream | TextStream | SketchVoices | TextVoices) else stream
-        try:
-            return pickle.dumps(thing)
-        except (pickle.PicklingError, TypeError, AttributeError) as err:
-            raise ControlError(
-                f"{stream!r:.80} cannot go to another process ({err}); expected no functions of your own in it: use "
-                "ls.lfo, ls.ramp, ls.noise and ls.seq, rules of livesketch.forms, or engine='thread'"
-            ) from err
+    try:
+        return pickle.dumps(stream)
+    except (pickle.PicklingError, TypeError, AttributeError) as err:
+        raise ControlError(
+            f"{stream!r:.80} cannot go to another process ({err}); expected no functions of your own in it: use "
+            "ls.lfo, ls.ramp, ls.noise and ls.seq, rules of livesketch.forms, or engine='thread'"
+        ) from err
 
 
 def unpack(data: bytes) -> Any:
-    """The stream that was packed."""
-    thing = pickle.loads(data)  # noqa: S301 - from our own process, through our own pipe
-    return _unpacked(thing) if isinstance(thing, Packed) else thing
+    """What was packed."""
+    return pickle.loads(data)  # noqa: S301 - from our own process, through our own pipe
+
+
+def _reduced(stream: Any) -> tuple[Any, ...]:
+    """How pickle takes a stream, also one within something else, as in ``then=[...]``."""
+    with stream.lock:
+        return _unpacked, (_packed(stream),)
 
 
 def _packed(stream: Any) -> Packed:
@@ -80,11 +84,5 @@ def _unpacked(packed: Packed) -> Any:
     return stream
 
 
-class _Free:
-    """No lock."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *_: object) -> None:
-        pass
+for _kind in (SketchStream, TextStream, SketchVoices, TextVoices):
+    copyreg.pickle(_kind, _reduced)
