@@ -21,7 +21,6 @@ from . import performance, roster
 from .conductor import clock
 from .players import Player
 from .remote_player import Method
-from .wish import Wish
 
 KEPT: Final = 2
 """Players that have stopped and can still be asked."""
@@ -84,7 +83,7 @@ class Host:
         self._number = os.getpid() << 32  # so that those of another such process are none of ours
 
     def play(
-        self, stream: bytes, before: int | None, kept: list[int | None], outputs: bytes, wish: Wish,
+        self, stream: bytes, before: int | None, kept: list[int | None], outputs: bytes, wish: bytes,
         quiet: tuple[bool, bool],
     ) -> tuple[int, str]:  # fmt: skip
         """``performance.start``; the player's number and name.
@@ -92,7 +91,8 @@ class Host:
         ``kept``, ``outputs``: as of ``put_outputs``, of the player ``before``.
         """
         to = _together(kept, outputs, () if before is None else self._player(before).to)
-        player = performance.start(unpack(stream), to, wish, urgent=True, quiet=quiet)  # here no prompt can be stuck
+        wanted = unpack(wish)
+        player = performance.start(unpack(stream), to, wanted, urgent=True, quiet=quiet)  # here no prompt can be stuck
         assert isinstance(player, Player)
         stopped = [number for number, other in self._players.items() if not other.playing]
         for number in stopped[:-KEPT]:

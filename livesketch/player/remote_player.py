@@ -270,7 +270,7 @@ def play_there(
         quiet = before.quiet
         before.stop()
     there, held = (before.number, before.to) if isinstance(before, RemotePlayer) else (None, ())
-    number, name = engine.ask("play", pack(stream), there, *_sorted(outputs, held), wish, quiet)
+    number, name = engine.ask("play", pack(stream), there, *_sorted(outputs, held), pack(wish), quiet)
     player = RemotePlayer(number, name, stream, outputs, how)
     lend = getattr(stream, "lend", None)
     if lend is not None:

@@ -4,7 +4,7 @@ What is packed goes from one process of a performer's to another of the same per
 pickle; nothing of it is ever read from a file or a network.
 """
 
-import copyreg
+import io
 import pickle
 from dataclasses import dataclass
 from typing import Any
@@ -37,13 +37,15 @@ def pack(stream: Any) -> bytes:
     Raises:
         ControlError: something of it cannot go, as a function that was written at the prompt.
     """
+    packed = io.BytesIO()
     try:
-        return pickle.dumps(stream)
+        _Pickler(packed).dump(stream)
     except (pickle.PicklingError, TypeError, AttributeError) as err:
         raise ControlError(
             f"{stream!r:.80} cannot go to another process ({err}); expected no functions of your own in it: use "
             "ls.lfo, ls.ramp, ls.noise and ls.seq, rules of livesketch.forms, or engine='thread'"
         ) from err
+    return packed.getvalue()
 
 
 def unpack(data: bytes) -> Any:
@@ -51,10 +53,15 @@ def unpack(data: bytes) -> Any:
     return pickle.loads(data)  # noqa: S301 - from our own process, through our own pipe
 
 
-def _reduced(stream: Any) -> tuple[Any, ...]:
-    """How pickle takes a stream, also one within something else, as in ``then=[...]``."""
-    with stream.lock:
-        return _unpacked, (_packed(stream),)
+class _Pickler(pickle.Pickler):
+    """One that takes streams too, also within something else, as in ``then=[...]``: pickle itself does not."""
+
+    def reducer_override(self, thing: Any) -> Any:
+        """How a stream is taken; everything else as always."""
+        if not isinstance(thing, SketchStream | TextStream | SketchVoices | TextVoices):
+            return NotImplemented
+        with thing.lock:
+            return _unpacked, (_packed(thing),)
 
 
 def _packed(stream: Any) -> Packed:
@@ -82,7 +89,3 @@ def _unpacked(packed: Packed) -> Any:
     for name, pattern in packed.following.items():
         setattr(stream, name, pattern)
     return stream
-
-
-for _kind in (SketchStream, TextStream, SketchVoices, TextVoices):
-    copyreg.pickle(_kind, _reduced)
