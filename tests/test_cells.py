@@ -337,11 +337,11 @@ def test_compiled_kernels_are_told_apart_by_all_kernel_sources(monkeypatch):
     from livesketch.backends.kernels import common, lstm
 
     backends.load("cpu").open(small_checkpoint(), 1)
-    signature, codegen = lstm.step.signatures[0], lstm.step.targetctx.codegen()
-    before = lstm.step._cache._index_key(signature, codegen)
-    assert before == lstm.step._cache._index_key(signature, codegen)
+    signature, codegen = lstm.update.signatures[0], lstm.update.targetctx.codegen()
+    before = lstm.update._cache._index_key(signature, codegen)
+    assert before == lstm.update._cache._index_key(signature, codegen)
     monkeypatch.setattr(common, "_SOURCES", "other sources")
-    assert before != lstm.step._cache._index_key(signature, codegen)
+    assert before != lstm.update._cache._index_key(signature, codegen)
 
 
 # The encoder.

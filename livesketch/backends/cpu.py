@@ -1,11 +1,14 @@
 """The cpu backend: float32 arithmetic on int16 weights, nothing allocated per step.
 
-The step is one compiled call of the cell's kernel; ``cpu_layout`` lays out the weights, this module the voices.
+A step calls the cell's kernel and sampling's; ``cpu_layout`` lays out the weights, this module the voices.
 Sampling computes in float64 from the float32 density, so that its choices part from the reference only at near-ties.
 """
 
+import gc
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import BackendUnavailableError
 from ..models.checkpoint import Checkpoint, TextCheckpoint
-from .cpu_layout import laid_out, padded
+from .cpu_layout import behind_gates, laid_out, padded
 from .crew import crew, shares
 from .kernels import common, sampling
 from .kernels.tiles import BF16
@@ -31,7 +34,6 @@ class _Share:
     voices: slice
     weights: tuple[Any, ...]
     """As the kernel takes them, with scratch memory of its own."""
-    state: tuple[Any, ...]
     count: NDArray[np.int64]
 
 
@@ -42,34 +44,50 @@ class CpuBatch(NumpyBatch):
 
     def __init__(self, checkpoint: Checkpoint, size: int, *, fast: bool = False) -> None:
         self._hidden_size = checkpoint.hidden
+        self._behind = behind_gates(checkpoint)
         super().__init__(checkpoint, size, np.float32)
         laid = laid_out(checkpoint, size, fast=fast)
-        self.types, self._kernel, self._weights = laid.types, laid.step, laid.weights
+        self.types, self._update, self._act = laid.types, laid.update, sampling.act
         outputs = 3 + 6 * checkpoint.mixtures
-        padded_head = np.zeros((size, -(-outputs // common.WIDTH) * common.WIDTH), np.float32)
-        self._head = padded_head[:, :outputs]
+        self._padded_head = np.zeros((size, -(-outputs // common.WIDTH) * common.WIDTH), np.float32)
+        self._head = self._padded_head[:, :outputs]
         self._mixtures = checkpoint.mixtures
-        self._own_uniforms = np.zeros((0, 4))
-        self._followed = np.zeros(size, ACTION)
+        self._own_uniforms, self._moves = np.zeros((0, 4)), np.zeros((size, 4))
+        self._followed, self._uncounted = np.zeros(size, ACTION), np.zeros(1, np.int64)
         start = self.start_hidden, self.start_cell
-        own = self.voices, self.gate_bias, *start, self.given, self.hidden, self.cell, padded_head
-        self._state = (*laid.scratch, *own)
+        own = self.voices, self.gate_bias, *start, self.given, self.hidden, self.cell, self._padded_head
+        self._weights, self._state = laid.weights, (*laid.scratch, *own)
         self._shares = [
             _Share(
                 some, tuple(array.copy() if k in laid.own else array for k, array in enumerate(laid.weights)),
-                tuple(array[some] for array in self._state), self.count if not some.start else np.zeros(1, np.int64),
+                self.count if not some.start else np.zeros(1, np.int64),
             )
             for some in shares(size, common.TILE)
         ]  # fmt: skip
-        self._plain: Callable[[], object] = self._plain_step
-        """A step without anything given, of all voices in this thread."""
+        self._plain: Callable[[], object] = self._first_step
+        """A step without anything given."""
         if len(self._shares) > 1:
-            self._kernel, self.types = common.unlocked(self._kernel), (*self.types, "unlocked")
+            self._update, self._act = common.unlocked(self._update), common.unlocked(self._act)
+            self.types = *self.types, "unlocked"
 
-    def _sampled(self, override: NDArray[np.float64]) -> tuple[Any, ...]:
-        """What sampling reads and writes, as a kernel takes it."""
-        temperature = self.divisor, self.spread
-        return (self._mixtures, *temperature, override, self.actions, self.scale, self.max_steps, self.count)
+    def _model(self, some: slice, weights: tuple[Any, ...] | None = None) -> tuple[Any, ...]:
+        """What the cell and the head of some voices are made from, as their kernel takes it."""
+        return (*(weights or self._weights), *(array[some] for array in self._state))
+
+    def _sampled(
+        self,
+        some: slice,
+        count: NDArray[np.int64],
+        override: NDArray[np.float64],
+        *,
+        forced: bool = False,
+        actions: NDArray[Any] | None = None,
+    ) -> tuple[Any, ...]:
+        """What sampling reads and writes of some voices, as its kernel takes it; override and actions are theirs."""
+        actions = self.actions[some] if actions is None else actions
+        own = self.voices[some], self.given[some], self._padded_head[some]
+        heat = self.divisor[some], self.spread[some]
+        return (*own, self._mixtures, *heat, override, forced, actions, self.scale, self.max_steps, count)
 
     def warm_up(self) -> None:
         """Runs each kernel once and puts everything back."""
@@ -80,10 +98,10 @@ class CpuBatch(NumpyBatch):
         self.count[:] = 0
 
     def lay_out(self, gates: NDArray[np.float64]) -> NDArray[np.float64]:
-        """By panels of 32 units, the smaller cell's behind."""
+        """By panels of 32 units, the smaller cell's behind, then what a head in the same panels starts from."""
         main, small = np.split(gates, [4 * self._hidden_size])
         parts = [common.by_panel(values, len(values) // 4) for values in (main, small) if len(values)]
-        return np.concatenate(parts)
+        return np.concatenate([*parts, self._behind])
 
     def lay_out_state(self, state: NDArray[np.float64]) -> NDArray[np.float64]:
         """In whole panels, the smaller cell's behind."""
@@ -98,45 +116,33 @@ class CpuBatch(NumpyBatch):
         density: NDArray[Any] | None = None,
     ) -> NDArray[Any]:
         """``Batch.step``."""
-        if uniforms is None and steer is None and density is None and len(self._shares) == 1:
+        if uniforms is None and steer is None and density is None:
             self._plain()
             return self.actions
-        sampled = self._sampled(self._own_uniforms if uniforms is None else uniforms)
-        if steer is None and density is None:
-            if len(self._shares) > 1:
-                self._step_together(sampled)
-            else:
-                self._kernel(*self._weights, *self._state, *sampled, common.BOTH)
-            return self.actions
+        everyone = slice(None)
         with self.whole():
-            self._kernel(*self._weights, *self._state, *sampled, common.UPDATE)
+            self._update(*self._model(everyone))
             if steer is not None:
                 steer(self._head)
             if density is not None:
                 density[:] = self._head
-            self._kernel(*self._weights, *self._state, *sampled, common.ACT)
+            self._act(*self._sampled(everyone, self.count, self._own_uniforms if uniforms is None else uniforms))
         return self.actions
 
-    def _plain_step(self) -> None:
-        """The first one; those that follow call what is compiled, without looking at its arguments' types again."""
-        arguments = (*self._weights, *self._state, *self._sampled(self._own_uniforms), common.BOTH)
-        self._kernel(*arguments)
-        self._plain = common.bound(self._kernel, arguments)
-
-    def _step_together(self, sampled: tuple[Any, ...]) -> None:
-        """One step of all voices, some in each thread."""
-        kernel = self._kernel
-        mixtures, divisor, spread, override, actions, scale, max_steps, _ = sampled
-
-        def share(k: int) -> None:
-            own = self._shares[k]
-            some = own.voices
-            kernel(
-                *own.weights, *own.state, mixtures, divisor[some], spread[some], override[some], actions[some], scale,
-                max_steps, own.count, common.BOTH,
-            )  # fmt: skip
-
-        crew(len(self._shares)).run(share)
+    def _first_step(self) -> None:
+        """Compiles; the steps that follow call what is compiled, without looking at its arguments' types again."""
+        calls = [
+            (
+                (self._update, self._model(share.voices, share.weights)),
+                (self._act, self._sampled(share.voices, share.count, self._own_uniforms)),
+            )
+            for share in self._shares
+        ]
+        with self.whole():
+            for kernel, arguments in itertools.chain(*calls):
+                kernel(*arguments)
+        steps = [common.together(*itertools.starmap(common.bound, share)) for share in calls]
+        self._plain = steps[0] if len(steps) == 1 else lambda: crew(len(steps)).run(lambda k: steps[k]())
 
     def force(
         self, k: int, rows: NDArray[np.float64], density: NDArray[Any] | None = None, *, end: bool = False
@@ -168,15 +174,14 @@ class CpuBatch(NumpyBatch):
 
     def _look(self, some: slice) -> None:
         """The cell and the head of some voices."""
-        state = (array[some] for array in self._state)
-        self._kernel(*self._weights, *state, *self._sampled(self._own_uniforms), common.UPDATE)
+        self._update(*self._model(some))
 
     def _take(self, some: slice, row: NDArray[np.float64], out: NDArray[Any]) -> None:
         """Some voices take a stroke-3 row, data units, as their own; ``out`` receives their actions."""
-        self._look(some)
         dx, dy, lift = row.tolist()
-        move = dx / self.scale, dy / self.scale, int(lift)
-        sampling.forced(self.voices[some], self.given[some], out, *move, self.scale, self.max_steps)
+        self._moves[:] = dx / self.scale, dy / self.scale, int(lift), 0
+        sampled = self._sampled(some, self._uncounted, self._moves[some], forced=True, actions=out)
+        common.together(partial(self._update, *self._model(some)), partial(self._act, *sampled))()
 
 
 class CpuBackend:
@@ -212,9 +217,16 @@ class CpuBackend:
         return batch
 
     def _warm_up(self, batch: "CpuBatch | TextCpuBatch") -> None:
-        if batch.types not in self._warm:
+        if batch.types in self._warm:
+            return
+        collects = gc.isenabled()
+        gc.disable()  # a compiler makes much, and nothing that is worth looking for: a tenth of its time
+        try:
             batch.warm_up()
-            self._warm.add(batch.types)
+        finally:
+            if collects:
+                gc.enable()
+        self._warm.add(batch.types)
 
 
 BACKEND = CpuBackend()

@@ -1,6 +1,6 @@
 """How the cpu backend keeps a checkpoint's weights: in panels, int16 where the checkpoint holds int16.
 
-Each cell has a builder that gives the leading arguments of its kernel ``step``: first the weights, then what each
+Each cell has a builder that gives the leading arguments of its kernel ``update``: first the weights, then what each
 voice needs for scratch. ``livesketch.backends.kernels`` says what the layouts are.
 """
 
@@ -26,7 +26,7 @@ Array: TypeAlias = NDArray[Any]
 class Laid:
     """A checkpoint laid out for N voices."""
 
-    step: Callable[..., None]
+    update: Callable[..., None]
     """The kernel of the cell."""
     weights: tuple[Any, ...]
     scratch: tuple[Array, ...]
@@ -34,7 +34,7 @@ class Laid:
     own: tuple[int, ...]
     """Which of the weights are scratch that voices use one after another: threads have their own."""
     types: tuple[str, ...]
-    """What the kernel is compiled for: the cell, and the number types of its weights and of the head's."""
+    """What the kernel is compiled for: the cell, the number types of its weights, and whether it is for one voice."""
 
 
 def padded(units: int) -> int:
@@ -47,24 +47,26 @@ def laid_out(checkpoint: Checkpoint, size: int, *, fast: bool = False) -> Laid:
 
     ``fast``: weights and inputs of products rounded to bfloat16.
     """
-    take = rounded if fast else raw
-    weights, inputs, scratch = _BUILDERS[checkpoint.cell](checkpoint, take)
-    (head_w,), (scale,) = take([checkpoint.tensors["head.w"]])
-    scale *= factor(head_w)
-    units = padded(checkpoint.hidden)
-    head_b = checkpoint.tensors["head.b"].dense()[None].astype(np.float32)
-    head = common.pack(head_w, units), np.full(units, scale, np.float32), common.pack(head_b, 1)[:, 0].copy()
+    parts = _BUILDERS[checkpoint.cell](checkpoint, rounded if fast else raw)
     own = np.array(checkpoint.start_token, np.float32), np.zeros((common.TILE, common.WIDTH), np.float32)
+    several = (True if size > 1 else None,) if checkpoint.cell == "lstm" else ()
+    weights = *several, *parts.weights, *own
+    numbers = (str(array.dtype) for array in parts.weights if isinstance(array, np.ndarray))
     return Laid(
-        importlib.import_module(f".kernels.{checkpoint.cell}", __package__).step,
-        (*weights, *head, *own),
+        importlib.import_module(f".kernels.{checkpoint.cell}", __package__).update,
+        weights,
         (
-            *(np.zeros((size, length), np.uint16 if fast else np.float32) for length in inputs),
-            *(np.zeros((size, *shape), np.float32) for shape in scratch),
+            *(np.zeros((size, length), np.uint16 if fast else np.float32) for length in parts.inputs),
+            *(np.zeros((size, *shape), np.float32) for shape in parts.scratch),
         ),
-        (len(weights) + len(head) + 1, *([len(weights) - 1] if checkpoint.cell == "hyper" else [])),
-        (checkpoint.cell, str(weights[0].dtype), str(head[0].dtype)),
+        (len(weights) - 1, *parts.own),
+        (checkpoint.cell, str(several), *numbers),
     )
+
+
+def behind_gates(checkpoint: Checkpoint) -> Array:
+    """What stands behind the gates in the bias of each voice: the head's bias where the kernel has it in its panels."""
+    return _head_bias(checkpoint).ravel() if checkpoint.cell == "lstm" else np.zeros(0)
 
 
 def raw(tensors: list[Tensor]) -> tuple[list[Array], list[float]]:
@@ -80,19 +82,46 @@ def rounded(tensors: list[Tensor]) -> tuple[list[Array], list[float]]:
 
 
 _Take: TypeAlias = Callable[[list[Tensor]], tuple[list[Array], list[float]]]
-_Parts: TypeAlias = tuple[tuple[Any, ...], tuple[int, ...], tuple[tuple[int, ...], ...]]
-"""The kernel's weights; how long each voice's inputs of products are; the shapes of its other scratch memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What a cell's builder gives."""
+
+    weights: tuple[Any, ...]
+    inputs: tuple[int, ...]
+    """How long each voice's inputs of products are."""
+    scratch: tuple[tuple[int, ...], ...] = ()
+    """The shapes of each voice's other scratch memory."""
+    own: tuple[int, ...] = ()
+    """Which of the weights are scratch."""
 
 
 def _gates(checkpoint: Checkpoint, take: _Take) -> tuple[Array, Array]:
     """The matrix of a step's input and h as one (P, K, 128), and the scales of its rows (K,)."""
-    names = "decoder.w_x", "decoder.w_h"
-    (w_x, w_h), (scale_x, scale_h) = take([checkpoint.tensors[name] for name in names])
-    rows = whole_turns(5 + padded(checkpoint.hidden))
-    gates = common.by_panel(np.concatenate([w_x[:5], w_h]), checkpoint.hidden)
-    scales = np.full(rows, scale_h, np.float32)
-    scales[:5] = scale_x
-    return common.pack(gates, rows), scales * np.float32(factor(gates))
+    (w_x, w_h), scales = take([checkpoint.tensors[name] for name in ("decoder.w_x", "decoder.w_h")])
+    return _as_one(w_x, w_h, scales, checkpoint.hidden)
+
+
+def _as_one(w_x: Array, w_h: Array, scales: list[float], units: int) -> tuple[Array, Array]:
+    rows = whole_turns(5 + padded(units))
+    gates = common.by_panel(np.concatenate([w_x[:5], w_h]), units)
+    of_rows = np.full(rows, scales[1], np.float32)
+    of_rows[:5] = scales[0]
+    return common.pack(gates, rows), of_rows * np.float32(factor(gates))
+
+
+def _head(checkpoint: Checkpoint, take: _Take) -> tuple[Array, Array, Array]:
+    """The head's matrix (Q, 32 P, 128), the scales of its rows (32 P,), and its bias (Q, 128)."""
+    (head_w,), (scale,) = take([checkpoint.tensors["head.w"]])
+    units = padded(checkpoint.hidden)
+    scales = np.full(units, scale * factor(head_w), np.float32)
+    return common.pack(head_w, units), scales, _head_bias(checkpoint)
+
+
+def _head_bias(checkpoint: Checkpoint) -> Array:
+    head_b = checkpoint.tensors["head.b"].dense()[None].astype(np.float32)
+    return common.pack(head_b, 1)[:, 0].copy()
 
 
 def whole_turns(rows: int) -> int:
@@ -110,14 +139,20 @@ def _norms(norms: Norms) -> Array:
 
 
 def _lstm(checkpoint: Checkpoint, take: _Take) -> _Parts:
-    gates, scales = _gates(checkpoint, take)
-    return (gates, scales), (len(scales),), ()
+    names = "decoder.w_x", "decoder.w_h", "head.w"
+    (w_x, w_h, head_w), (*scales, head_scale) = take([checkpoint.tensors[name] for name in names])
+    gates, of_gates = _as_one(w_x, w_h, scales, checkpoint.hidden)
+    behind = np.concatenate([np.zeros((5, head_w.shape[1]), head_w.dtype), head_w])  # as the gates: the input's first
+    of_head = np.full_like(of_gates, head_scale * factor(head_w))
+    panels = np.concatenate([gates, common.pack(behind, len(of_gates))])
+    return _Parts((panels, np.stack([of_gates, of_head])), (len(of_gates),))
 
 
 def _layer_norm(checkpoint: Checkpoint, take: _Take) -> _Parts:
     gates, scales = _gates(checkpoint, take)
     norms = _norms(norms_of(checkpoint.tensors, "decoder", checkpoint.forget_bias))
-    return (gates, scales, norms, checkpoint.hidden), (len(scales),), ((4 * padded(checkpoint.hidden),),)
+    weights = gates, scales, norms, checkpoint.hidden, *_head(checkpoint, take)
+    return _Parts(weights, (len(scales),), ((4 * padded(checkpoint.hidden),),))
 
 
 _MATRICES: Final = ("w_x", "w_h", "hyper.w_x", "hyper.w_h")
@@ -157,7 +192,10 @@ def _hyper(checkpoint: Checkpoint, take: _Take) -> _Parts:
         np.array(mixed_scales, np.float32), common.pack(own_x, INPUT), common.pack(own_h, main), own_scales, shift_b,
         norms, units, np.zeros((5, common.TILE, common.WIDTH), np.float32),
     )  # fmt: skip
-    return weights, (len(small_scales), len(own_scales)), ((3, z_b.shape[1]), (4 * max(main, behind),))
+    five = len(weights) - 1
+    inputs = len(small_scales), len(own_scales)
+    scratch = (3, z_b.shape[1]), (4 * max(main, behind),)
+    return _Parts((*weights, *_head(checkpoint, take)), inputs, scratch, (five,))
 
 
 def _small(w_x: Array, w_h: Array, scales: list[float], units: int) -> tuple[Array, Array]:

@@ -31,7 +31,7 @@ def shares(size: int, whole: int) -> list[slice]:
 class _Job:
     """One step's shares. Each is taken once, by whichever thread comes first."""
 
-    def __init__(self, share: Callable[[int], None], count: int) -> None:
+    def __init__(self, share: Callable[[int], object], count: int) -> None:
         self._share, self._count = share, count
         self._lock = threading.Lock()
         self._taken = self._done = 0
@@ -82,7 +82,7 @@ class Crew:
         while True:
             queue.get().take()
 
-    def run(self, share: Callable[[int], None]) -> None:
+    def run(self, share: Callable[[int], object]) -> None:
         """Calls ``share`` with 0, 1, ... at the same time, one for each thread, and returns when all have returned.
 
         Ctrl-C leaves all of them done or none begun, and is raised then, as is what one of them raises.

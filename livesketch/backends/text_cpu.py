@@ -1,18 +1,19 @@
 """Text models on the cpu backend: float32 arithmetic on int16 weights, nothing allocated per step.
 
-The step is one compiled call of the architecture's kernel; ``text_layout`` lays out the weights, this module the
-voices. Sampling computes in float64 from the float32 logits, so that its choices part from the reference only at
+A step is a call of the architecture's kernel and one of sampling's; ``text_layout`` lays out the weights, this module
+the voices. Sampling computes in float64 from the float32 logits, so that its choices part from the reference only at
 near-ties.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..models.checkpoint import TextCheckpoint
-from .kernels import common, text_cut, text_weights
+from .kernels import common, text_cut, text_sampling, text_weights
 from .protocol import TOKEN, Steer
 from .text_batch import TextNumpyBatch, check_architecture
 from .text_layout import laid_out
@@ -27,7 +28,7 @@ class TextCpuBatch(TextNumpyBatch):
     def __init__(self, checkpoint: TextCheckpoint, size: int) -> None:
         check_architecture(checkpoint)
         laid = laid_out(checkpoint, size)
-        self.types, self._kernel, self._shared, self._voices = laid.types, laid.step, laid.shared, laid.voices
+        self.types, self._kernel, self._shared, self._voices = laid.types, laid.update, laid.shared, laid.voices
         self.state, self.rings = laid.voices[-laid.states :], laid.rings
         self._labels, self._laid_label = laid.voices[-laid.states - 1], laid.label
         super().__init__(checkpoint, size)
@@ -45,7 +46,7 @@ class TextCpuBatch(TextNumpyBatch):
         self._uncounted, self._token = np.zeros(1, np.int64), np.zeros(1, np.int64)
 
     def warm_up(self) -> None:
-        """Runs the kernel once and puts everything back."""
+        """Runs each kernel once and puts everything back."""
         before = self.snapshot()
         self.step()
         self.restore(before)
@@ -90,16 +91,16 @@ class TextCpuBatch(TextNumpyBatch):
         drawn = (self._own_uniforms if uniforms is None else uniforms, given, self.actions)
         everyone = slice(None)
         if steer is None and density is None:
-            self._run(everyone, drawn, self.count, common.BOTH)
+            self._both(everyone, drawn, self.count)
             return self.actions
         with self.whole():
-            self._run(everyone, drawn, self._uncounted, common.UPDATE)
+            self._kernel(*self._model(everyone))
             logits = self._logits[:, : self.tokens]
             if steer is not None:
                 steer(logits)
             if density is not None:
                 density[:] = logits
-            self._run(everyone, drawn, self.count, common.ACT)
+            text_sampling.act(*self._sampled(everyone, drawn, self.count))
         return self.actions
 
     def force(
@@ -110,26 +111,33 @@ class TextCpuBatch(TextNumpyBatch):
         out = np.zeros(len(given), TOKEN)
         for i, token in enumerate(given):
             self._token[0] = token
-            self._run(voice, (self._own_uniforms, self._token, out[i : i + 1]), self._uncounted, common.BOTH)
+            self._both(voice, (self._own_uniforms, self._token, out[i : i + 1]), self._uncounted)
             if density is not None:
                 density[i] = self._logits[k, : self.tokens]
         if end and density is not None:
             with self.whole(voice):
                 before = self.kept(voice)
-                self._run(voice, (self._own_uniforms, self._token, out), self._uncounted, common.UPDATE)
+                self._kernel(*self._model(voice))
                 density[len(given)] = self._logits[k, : self.tokens]
                 self.put_back(voice, before)
         return out
 
     def look(self, k: int) -> None:
         """``TextNumpyBatch.look``."""
-        drawn = self._own_uniforms, self._token, self.actions
-        self._run(slice(k, k + 1), drawn, self._uncounted, common.UPDATE)
+        self._kernel(*self._model(slice(k, k + 1)))
 
-    def _run(self, some: slice, drawn: tuple[NDArray[Any], ...], count: NDArray[np.int64], phase: int) -> None:
-        """The kernel over some voices; ``drawn`` is uniforms, given tokens and where the actions go, of these."""
+    def _model(self, some: slice) -> tuple[Any, ...]:
+        """What the layers and the logits of some voices are made from, as their kernel takes it."""
+        own = *self._voices, self.writers, self._logits
+        return (*self._shared, *(array[some] for array in own))
+
+    def _sampled(self, some: slice, drawn: tuple[NDArray[Any], ...], count: NDArray[np.int64]) -> tuple[Any, ...]:
+        """What sampling reads and writes; ``drawn`` is uniforms, given tokens and where the actions go, of some."""
         masks = self._masks
-        own = (
-            *self._voices, self.writers, self._logits, self.bias, self.soft, masks.allowed, masks.rare, self.settings,
-        )  # fmt: skip
-        self._kernel(*self._shared, *(array[some] for array in own), *drawn, *self._scratch, count, phase)
+        own = self.writers, self._logits, self.bias, self.soft, masks.allowed, masks.rare, self.settings
+        return (*(array[some] for array in own), *drawn, *self._scratch, count)
+
+    def _both(self, some: slice, drawn: tuple[NDArray[Any], ...], count: NDArray[np.int64]) -> None:
+        """One step of some voices; no signal breaks it off."""
+        act = partial(text_sampling.act, *self._sampled(some, drawn, count))
+        common.together(partial(self._kernel, *self._model(some)), act)()

@@ -1,6 +1,6 @@
 """How the cpu backend keeps a text model's weights: panels one below another, int16 where the checkpoint holds int16.
 
-Each architecture has a builder that gives the leading arguments of its kernel ``step``: what all voices share, then
+Each architecture has a builder that gives the leading arguments of its kernel ``update``: what all voices share, then
 what each has. ``kernels.text_panels`` says what the layout is.
 """
 
@@ -27,7 +27,7 @@ Label: TypeAlias = Callable[[NDArray[np.float64]], Array]
 class TextLaid:
     """A checkpoint laid out for N voices."""
 
-    step: Callable[..., None]
+    update: Callable[..., None]
     """The kernel of the architecture."""
     shared: tuple[Any, ...]
     """Its leading arguments: weights, and scratch that voices use one after another."""
@@ -103,14 +103,14 @@ def _lstm(checkpoint: TextCheckpoint, size: int) -> TextLaid:
     of_label = checkpoint.tensors["layer0.w_x"].dense()[width:]
     laid_bias = common.by_panel(bias, units).astype(np.float32)
     shared = (
-        panels.rows(), plan, scales, laid_bias, panels.head_b, panels.embedding,
+        True if size > 1 else None, panels.rows(), plan, scales, laid_bias, panels.head_b, panels.embedding,
         np.float32(panels.scales["embed.w"]), units, np.zeros((common.TILE, common.WIDTH), np.float32),
     )  # fmt: skip
     shapes = (widest,), laid_bias.shape[1:], (layers, padded(units)), (layers, padded(units))
     return TextLaid(
         _kernel("text_lstm"), shared, tuple(np.zeros((size, *shape), np.float32) for shape in shapes), 2, (0, 0),
         lambda vector: common.by_panel(bias[0] + product(vector, of_label), units), len(panels.head_b),
-        ("text_lstm", str(shared[0].dtype)),
+        ("text_lstm", str(shared[0]), str(shared[1].dtype)),
     )  # fmt: skip
 
 
@@ -137,7 +137,7 @@ def _attention(checkpoint: TextCheckpoint, size: int) -> TextLaid:
     scales *= np.float32(factor(panels.head))
     norms[blocks, 0] = _norm(checkpoint, "norm")
     shared = (
-        panels.rows(), plan, scales, biases, widths, norms, panels.head_b, panels.embedding,
+        True if size > 1 else None, panels.rows(), plan, scales, biases, widths, norms, panels.head_b, panels.embedding,
         np.float32(panels.scales["embed.w"]), np.array(slopes(checkpoint.heads)), np.zeros(window, np.float32),
         np.zeros((2, window)),
     )  # fmt: skip
@@ -146,7 +146,7 @@ def _attention(checkpoint: TextCheckpoint, size: int) -> TextLaid:
     return TextLaid(
         _kernel("text_attention"), shared, tuple(np.zeros((size, *shape), np.float32) for shape in shapes), 2, (3, 2),
         lambda vector: vector if len(vector) else np.zeros(units), len(panels.head_b),
-        ("text_attention", str(shared[0].dtype)),
+        ("text_attention", str(shared[0]), str(shared[1].dtype)),
     )  # fmt: skip
 
 
@@ -155,7 +155,7 @@ def _norm(checkpoint: TextCheckpoint, name: str) -> Array:
 
 
 def _kernel(architecture: str) -> Callable[..., None]:
-    kernel: Callable[..., None] = importlib.import_module(f".kernels.{architecture}", __package__).step
+    kernel: Callable[..., None] = importlib.import_module(f".kernels.{architecture}", __package__).update
     return kernel
 
 

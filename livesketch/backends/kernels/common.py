@@ -7,6 +7,8 @@ import functools
 import hashlib
 import logging
 import math
+import operator
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +25,6 @@ _LOG: Final = logging.getLogger("livesketch")
 
 UNITS = 32
 WIDTH = 4 * UNITS
-UPDATE, ACT, BOTH = 1, 2, 3
 ROWS = 4
 """Rows of a panel taken per turn; k is padded to a multiple with zero rows."""
 
@@ -47,6 +48,11 @@ _P0, _P1, _P2, _P3, _P4, _P5 = _P
 _Q1, _Q2, _Q3 = _Q
 _ONE = _f(1)
 
+place = np.uint64
+"""An index that is never negative: any other might count from the end, so numba looks, and no loop is vectorised."""
+NIL = np.int64(0)
+"""The place 0. As ``0`` it would be a type of its own, and whatever it is given to compiled once more."""
+
 
 def _sources() -> str:
     """A digest of all kernel sources."""
@@ -68,7 +74,7 @@ class _Cache(FunctionCache):
         return *own, _SOURCES, self.variant
 
 
-_PLAIN: Final[dict[str, Any]] = {"error_model": "numpy", "_nrt": False}
+_PLAIN: Final[dict[str, Any]] = {"error_model": "numpy", "_nrt": False, "no_cfunc_wrapper": True}
 """No check of each division, which would keep loops from being vectorised; no counting of who holds an array."""
 
 
@@ -89,11 +95,36 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     return decorate
 
 
+def inner(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """A function that only kernels call: nothing is compiled that Python could call it by, or kept on disk."""
+    decorate: Callable[[Callable[..., Any]], Any] = njit(**_PLAIN, **{"no_cpython_wrapper": True, **options})
+    return decorate
+
+
+def _apart_of(_: Any) -> Any:
+    """LLVM's word for it."""
+
+    def generate(context: Any, builder: Any, *_: Any) -> Any:
+        builder.function.attributes.add("noinline")
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+apart: Any = intrinsic(_apart_of)
+"""``apart()`` anywhere in a function: it is called, not copied into whatever calls it, and so compiled less often."""
+
+
 def bound(kernel: Any, arguments: tuple[Any, ...]) -> Callable[[], object]:
     """A call of a kernel that is compiled for these very arguments; nothing looks at their types again."""
     kinds = tuple(map(typeof, arguments))
     compiled_for = kernel.overloads[kinds]
     return functools.partial(compiled_for.entry_point, *arguments)
+
+
+def together(*calls: Callable[[], object]) -> Callable[[], object]:
+    """Calls of kernels as one, one after the other: from C, so that no signal is heeded between them."""
+    return lambda: deque(map(operator.call, calls), 0)
 
 
 @functools.cache
@@ -105,10 +136,11 @@ def unlocked(kernel: Any) -> Any:
     return compiled(nogil=True)(kernel.py_func)
 
 
-@compiled(fastmath=FMA)
+@inner(fastmath=FMA)
 def tanh(x: Any) -> Any:
     """Off by 3.1e-7 of it at most."""
-    x = min(max(x, -_LIMIT), _LIMIT)
+    x = -_LIMIT if x < -_LIMIT else x
+    x = _LIMIT if x > _LIMIT else x
     s = x * x
     p = ((((_P5 * s + _P4) * s + _P3) * s + _P2) * s + _P1) * s + _P0
     q = ((_Q3 * s + _Q2) * s + _Q1) * s + _ONE
@@ -125,7 +157,14 @@ _tile6, _tile2, _tile1 = tile(6, _SIX), tile(2, _TWO), tile(1, _ONE_VOICE)
 _SIX_COLUMNS, _TWO_COLUMNS, _ONE_COLUMNS = _SIX * LANES, _TWO * LANES, _ONE_VOICE * LANES
 
 
-@compiled()
+@inner()
+def product(weights: Any, inputs: Any, n: Any, at: Any, out: Any, row: Any, column: Any) -> None:
+    """``products`` for one voice n."""
+    for j in range(0, WIDTH, _ONE_COLUMNS):
+        _tile1(weights, j, inputs, n, at, out, row, column + j)
+
+
+@inner()
 def products(weights: Any, inputs: Any, first: Any, at: Any, out: Any, row: Any, column: Any, count: Any) -> None:
     """out[row + i, column + j] += weights[k, j] * inputs[first + i, at + k], k ascending, for ``count`` voices i.
 
@@ -141,11 +180,10 @@ def products(weights: Any, inputs: Any, first: Any, at: Any, out: Any, row: Any,
             _tile2(weights, j, inputs, first + done, at, out, row + done, column + j)
         done += 2
     if count - done:
-        for j in range(0, WIDTH, _ONE_COLUMNS):
-            _tile1(weights, j, inputs, first + done, at, out, row + done, column + j)
+        product(weights, inputs, first + done, at, out, row + done, column)
 
 
-@compiled()
+@inner()
 def copy(values: Any, out: Any) -> None:
     """``out[:] = values``; that form would compile NumPy's error message about shapes, for seconds."""
     for k in range(out.shape[0]):
@@ -190,31 +228,34 @@ def _bits_of(_: Any, value: Any) -> Any:  # noqa: ARG001 - what an intrinsic tak
 _bits: Any = intrinsic(_bits_of)
 
 
-@compiled(fastmath=FMA)
+@inner(fastmath=FMA)
 def times(values: Any, scales: Any, out: Any) -> None:
     """``out[: len(values)] = values * scales``, rounded to bfloat16 where ``out`` is of uint16."""
     for k in range(values.shape[0]):
         out[k] = as_input(values[k] * scales[k], out)
 
 
-@compiled()
-def begin(voice: Any, hidden: Any, cell: Any, given: Any, start_hidden: Any, start_cell: Any, token: Any) -> None:
-    """A finished drawing gives way to step 0 of the next: ``NumpyBatch.restart``."""
+@inner()
+def begin(voice: Any) -> None:
+    """A finished drawing gives way to step 0 of the next: ``NumpyBatch.restart`` but for the state."""
     voice["drawing"] += 1
     voice["step"], voice["x"], voice["y"], voice["pen"], voice["done"] = 0, 0.0, 0.0, 0, False
-    copy(start_hidden, hidden)
-    copy(start_cell, cell)
-    copy(token, given)
 
 
-@compiled()
-def head_of(weights: Any, bias: Any, inputs: Any, head: Any) -> None:
-    """The head for every voice: weights (Q, K, 128), bias (Q, 128), inputs (N, K or more), head (N, 128 Q)."""
-    count = head.shape[0]
+@inner(fastmath=FMA)
+def head_of(weights: Any, scales: Any, bias: Any, hidden: Any, first: Any, last: Any, inputs: Any, head: Any) -> None:
+    """The head for the voices from first to last.
+
+    weights (Q, K, 128), scales (K,), bias (Q, 128), hidden (N, K or more), inputs (N, K or more), head (N, 128 Q).
+    """
+    for n in range(first, last):
+        for k in range(scales.shape[0]):
+            inputs[n, k] = as_input(hidden[n, k] * scales[k], inputs)
     for q in range(weights.shape[0]):
-        for n in range(count):
-            copy(bias[q], head[n, q * WIDTH : (q + 1) * WIDTH])
-        products(weights[q], inputs, 0, 0, head, 0, q * WIDTH, count)
+        for n in range(first, last):
+            for k in range(WIDTH):
+                head[n, place(q * WIDTH + k)] = bias[q, k]
+        products(weights[q], inputs, first, NIL, head, first, q * WIDTH, last - first)
 
 
 def pack(matrix: NDArray[Any], rows: int) -> NDArray[Any]:

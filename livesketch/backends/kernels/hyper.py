@@ -8,36 +8,34 @@ from typing import Any
 import numpy as np
 
 from .common import (
-    ACT,
     FMA,
     INPUT,
     ROWS,
     TILE,
     UNITS,
-    UPDATE,
     WIDTH,
     as_input,
     begin,
     compiled,
     copy,
     head_of,
+    inner,
     products,
     times,
 )
 from .layer_norm import normed
-from .sampling import act
 
 _f = np.float32
 _NIL = _f(0)
 
 
-@compiled()
+@inner()
 def _nil(out: Any) -> None:
     for k in range(out.shape[0]):
         out[k] = _NIL
 
 
-@compiled(fastmath=FMA)
+@inner(fastmath=FMA)
 def _mix(weights: Any, z: Any, sums: Any) -> None:
     """One panel of z @ w, gate by gate: weights (E, 128), z (4 E or more), sums (128,); E a multiple of 4."""
     size = weights.shape[0]
@@ -55,14 +53,14 @@ def _mix(weights: Any, z: Any, sums: Any) -> None:
                 sums[j] = s
 
 
-@compiled(fastmath=FMA)
+@inner(fastmath=FMA)
 def _joined(sums: Any, out: Any) -> None:
     """The gates before the norm: scale_x * of_x + scale_h * of_h + shift; sums (5, 128) holds the five, shift last."""
     for j in range(WIDTH):
         out[j] = sums[2, j] * sums[0, j] + (sums[3, j] * sums[1, j] + sums[4, j])
 
 
-@compiled()
+@inner()
 def _smaller(gates: Any, norms: Any, units: Any, sums: Any, inputs: Any, raw: Any, bias: Any, hidden: Any,
              cell: Any) -> None:  # fmt: skip
     """The smaller cell's step for every voice, in its part of h and c, (N, 32 R); bias (N, 128 R)."""
@@ -75,7 +73,7 @@ def _smaller(gates: Any, norms: Any, units: Any, sums: Any, inputs: Any, raw: An
         normed(raw[n], norms, units, sums[0, 0], cell[n], hidden[n])
 
 
-@compiled(fastmath=FMA)
+@inner(fastmath=FMA)
 def _embedded(z_w: Any, z_b: Any, z_scales: Any, w_scales: Any, sums: Any, inputs: Any, hidden: Any,
               z: Any) -> None:  # fmt: skip
     """Into z (N, 3, 128 Q): u @ z_w + z_b for scale_x, scale_h and shift, times the scale of what follows."""
@@ -96,7 +94,7 @@ def _embedded(z_w: Any, z_b: Any, z_scales: Any, w_scales: Any, sums: Any, input
                         z[n + i, part, first + k] = sums[i, k] * w_scales[part]
 
 
-@compiled()
+@inner()
 def _gates(w_x: Any, w_h: Any, w_z: Any, shift_b: Any, sums: Any, inputs: Any, z: Any, bias: Any,
            raw: Any) -> None:  # fmt: skip
     """The larger cell's gates before the norm for every voice, panel by panel, into raw."""
@@ -119,7 +117,7 @@ def _gates(w_x: Any, w_h: Any, w_z: Any, shift_b: Any, sums: Any, inputs: Any, z
 
 
 @compiled()
-def _update(small: Any, small_scales: Any, small_norms: Any, small_units: Any, z_w: Any, z_b: Any, z_scales: Any,
+def update(small: Any, small_scales: Any, small_norms: Any, small_units: Any, z_w: Any, z_b: Any, z_scales: Any,
             w_z: Any, w_scales: Any, w_x: Any, w_h: Any, scales: Any, shift_b: Any, norms: Any, units: Any,
             five: Any, head_w: Any, head_scales: Any, head_b: Any, token: Any, sums: Any, small_inputs: Any,
             inputs: Any, z: Any, raw: Any, voices: Any, bias: Any, start_hidden: Any, start_cell: Any, given: Any,
@@ -138,7 +136,10 @@ def _update(small: Any, small_scales: Any, small_norms: Any, small_units: Any, z
     count, main = hidden.shape[0], w_h.shape[0] * UNITS
     for n in range(count):
         if voices[n]["done"]:
-            begin(voices[n], hidden[n], cell[n], given[n], start_hidden[n], start_cell[n], token)
+            begin(voices[n])
+            copy(start_hidden[n], hidden[n])
+            copy(start_cell[n], cell[n])
+            copy(token, given[n])
         times(given[n], small_scales[:5], small_inputs[n])
         times(hidden[n], small_scales[5:], small_inputs[n, 5:])
         times(given[n], scales[:5], inputs[n])
@@ -149,21 +150,4 @@ def _update(small: Any, small_scales: Any, small_norms: Any, small_units: Any, z
     _gates(w_x, w_h, w_z, shift_b, five, inputs, z, bias, raw)
     for n in range(count):
         normed(raw[n], norms, units, sums[0], cell[n, :main], hidden[n, :main])
-        times(hidden[n, :main], head_scales, inputs[n])
-    head_of(head_w, head_b, inputs, head)
-
-
-@compiled()
-def step(small: Any, small_scales: Any, small_norms: Any, small_units: Any, z_w: Any, z_b: Any, z_scales: Any,
-         w_z: Any, w_scales: Any, w_x: Any, w_h: Any, scales: Any, shift_b: Any, norms: Any, units: Any, five: Any,
-         head_w: Any, head_scales: Any, head_b: Any, token: Any, sums: Any, small_inputs: Any, inputs: Any, z: Any,
-         raw: Any, voices: Any, bias: Any, start_hidden: Any, start_cell: Any, given: Any, hidden: Any, cell: Any,
-         head: Any, mixtures: Any, divisors: Any, spreads: Any, override: Any, actions: Any, scale: Any,
-         max_steps: Any, count: Any, phase: Any) -> None:  # fmt: skip
-    """``_update``, ``act``, or both in one call, which no signal can break off: phase UPDATE, ACT or BOTH."""
-    if phase & UPDATE:
-        _update(small, small_scales, small_norms, small_units, z_w, z_b, z_scales, w_z, w_scales, w_x, w_h, scales,
-                shift_b, norms, units, five, head_w, head_scales, head_b, token, sums, small_inputs, inputs, z, raw,
-                voices, bias, start_hidden, start_cell, given, hidden, cell, head)  # fmt: skip
-    if phase & ACT:
-        act(voices, given, head, mixtures, divisors, spreads, override, actions, scale, max_steps, count)
+    head_of(head_w, head_scales, head_b, hidden, 0, count, inputs, head)

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...models.cells import NORM_EPSILON
-from .common import ACT, BLOCK, FMA, UNITS, UPDATE, WIDTH, begin, compiled, copy, head_of, products, tanh, times
-from .sampling import act
+from .common import BLOCK, FMA, UNITS, WIDTH, as_input, begin, compiled, head_of, inner, place, products, tanh
 
 _f = np.float32
 _ONE, _HALF, _NIL, _EPSILON = _f(1), _f(0.5), _f(0), _f(NORM_EPSILON)
@@ -19,7 +18,7 @@ NORMS = 2 * WIDTH + 2 * UNITS
 _C = 2 * WIDTH
 
 
-@compiled(fastmath=FMA)
+@inner(fastmath=FMA)
 def _total(lanes: Any) -> Any:
     """The sum of 32 lanes, by halves: lane u takes u + 16, then u + 8, and so on."""
     half = UNITS // 2
@@ -30,7 +29,7 @@ def _total(lanes: Any) -> Any:
     return lanes[0]
 
 
-@compiled(fastmath=FMA)
+@inner(fastmath=FMA)
 def _moments(values: Any, first: Any, stride: Any, units: Any, lanes: Any) -> Any:
     """Mean and 1 / sqrt(variance + epsilon) of the units at first, first + stride, ..., 32 in each place.
 
@@ -56,7 +55,7 @@ def _moments(values: Any, first: Any, stride: Any, units: Any, lanes: Any) -> An
     return mean, _ONE / math.sqrt(_total(lanes) / count + _EPSILON)
 
 
-@compiled(fastmath=FMA)
+@inner(fastmath=FMA)
 def _gated(raw: Any, norms: Any, means: Any, factors: Any, cell: Any) -> None:
     """One panel's sums (128,) become its 32 units' new c (in place); the output gate is left in its place in raw."""
     mi, mj, mf, mo = means[0], means[1], means[2], means[3]
@@ -71,7 +70,7 @@ def _gated(raw: Any, norms: Any, means: Any, factors: Any, cell: Any) -> None:
         raw[3 * UNITS + u] = _HALF + _HALF * tanh(_HALF * o)
 
 
-@compiled(fastmath=FMA)
+@inner(fastmath=FMA)
 def _shown(raw: Any, norms: Any, mean: Any, factor: Any, cell: Any, hidden: Any) -> None:
     """One panel's new c becomes its 32 units' h; raw holds the output gate."""
     for u in range(UNITS):
@@ -79,7 +78,7 @@ def _shown(raw: Any, norms: Any, mean: Any, factor: Any, cell: Any, hidden: Any)
         hidden[u] = raw[3 * UNITS + u] * tanh(normed)
 
 
-@compiled(fastmath=FMA)
+@inner(fastmath=FMA)
 def normed(raw: Any, norms: Any, units: Any, lanes: Any, cell: Any, hidden: Any) -> None:
     """One voice's sums (128 P or more) become its new c (in place) and h, (32 P,): ``cell_math._normed``.
 
@@ -97,10 +96,10 @@ def normed(raw: Any, norms: Any, units: Any, lanes: Any, cell: Any, hidden: Any)
                hidden[first : first + UNITS])  # fmt: skip
 
 
-@compiled()
-def _update(gates: Any, scales: Any, norms: Any, units: Any, head_w: Any, head_scales: Any, head_b: Any, token: Any,
-            sums: Any, inputs: Any, raw: Any, voices: Any, bias: Any, start_hidden: Any, start_cell: Any, given: Any,
-            hidden: Any, cell: Any, head: Any) -> None:  # fmt: skip
+@compiled(fastmath=FMA)
+def update(gates: Any, scales: Any, norms: Any, units: Any, head_w: Any, head_scales: Any, head_b: Any, token: Any,
+           sums: Any, inputs: Any, raw: Any, voices: Any, bias: Any, start_hidden: Any, start_cell: Any, given: Any,
+           hidden: Any, cell: Any, head: Any) -> None:  # fmt: skip
     """The cell and the head for every voice; a voice whose drawing is over begins the next first.
 
     Weights: gates (P, K, 128), scales (K,), norms (P, NORMS), units (H), head_w (Q, 32 P, 128), head_scales (32 P,),
@@ -108,32 +107,24 @@ def _update(gates: Any, scales: Any, norms: Any, units: Any, head_w: Any, head_s
     Voices: voices (N,) records, bias (N, 128 P), start_hidden, start_cell, hidden and cell (N, 32 P), given (N, 5).
     Scratch: sums (TILE, 128), inputs (N, K), raw (N, 128 P). The result: head (N, 128 Q).
     """
-    count = hidden.shape[0]
-    for n in range(count):
-        if voices[n]["done"]:
-            begin(voices[n], hidden[n], cell[n], given[n], start_hidden[n], start_cell[n], token)
-        times(given[n], scales[:5], inputs[n])
-        times(hidden[n], scales[5:], inputs[n, 5:])
-        copy(bias[n], raw[n])
-    for p in range(gates.shape[0]):
-        products(gates[p], inputs, 0, 0, raw, 0, p * WIDTH, count)
-    for n in range(count):
-        normed(raw[n], norms, units, sums[0], cell[n], hidden[n])
-        times(hidden[n], head_scales, inputs[n])
-    head_of(head_w, head_b, inputs, head)
-
-
-@compiled()
-def step(gates: Any, scales: Any, norms: Any, units: Any, head_w: Any, head_scales: Any, head_b: Any, token: Any,
-         sums: Any, inputs: Any, raw: Any, voices: Any, bias: Any, start_hidden: Any, start_cell: Any, given: Any,
-         hidden: Any, cell: Any, head: Any, mixtures: Any, divisors: Any, spreads: Any, override: Any, actions: Any,
-         scale: Any, max_steps: Any, count: Any, phase: Any) -> None:  # fmt: skip
-    """``_update``, ``act``, or both in one call, which no signal can break off: phase UPDATE, ACT or BOTH."""
-    if phase & UPDATE:
-        for a in range(0, hidden.shape[0], BLOCK):
-            b = min(a + BLOCK, hidden.shape[0])
-            _update(gates, scales, norms, units, head_w, head_scales, head_b, token, sums, inputs[a:b], raw[a:b],
-                    voices[a:b], bias[a:b], start_hidden[a:b], start_cell[a:b], given[a:b], hidden[a:b], cell[a:b],
-                    head[a:b])  # fmt: skip
-    if phase & ACT:
-        act(voices, given, head, mixtures, divisors, spreads, override, actions, scale, max_steps, count)
+    for a in range(0, hidden.shape[0], BLOCK):
+        b = min(a + BLOCK, hidden.shape[0])
+        for n in range(a, b):
+            voice = voices[n]
+            if voice["done"]:
+                begin(voice)
+                for u in range(hidden.shape[1]):
+                    hidden[n, u], cell[n, u] = start_hidden[n, u], start_cell[n, u]
+                for k in range(5):
+                    given[n, k] = token[k]
+            for k in range(5):
+                inputs[n, k] = as_input(given[n, k] * scales[k], inputs)
+            for k in range(hidden.shape[1]):
+                inputs[n, place(5 + k)] = as_input(hidden[n, k] * scales[place(5 + k)], inputs)
+            for k in range(bias.shape[1]):
+                raw[n, k] = bias[n, k]
+        for p in range(gates.shape[0]):
+            products(gates[p], inputs, a, 0, raw, a, p * WIDTH, b - a)
+        for n in range(a, b):
+            normed(raw[n], norms, units, sums[0], cell[n], hidden[n])
+        head_of(head_w, head_scales, head_b, hidden, a, b, inputs, head)

@@ -5,13 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from .common import compiled
+from ...sampling import LOGIT_LIMIT
+from .common import NIL, compiled, inner
 
 _U32 = np.uint64(0xFFFFFFFF)
 _SHIFT = np.uint64(32)
+_PENS = np.int64(3)
 
 
-@compiled()
+@inner()
 def philox(step: Any, voice: Any, drawing: Any, key_low: Any, key_high: Any) -> Any:
     """``sampling.uniforms`` with use 0: four float64 numbers."""
     c0, c1 = np.uint64(step) & _U32, np.uint64(voice) & _U32
@@ -30,77 +32,74 @@ def philox(step: Any, voice: Any, drawing: Any, key_low: Any, key_high: Any) -> 
     )
 
 
-@compiled()
-def _choose(head: Any, first: Any, count: Any, divisor: Any, u: Any) -> Any:
-    """``sampling.choose`` over head[first : first + count]."""
-    best, top = 0, -1e30
+@inner()
+def _choose(head: Any, n: Any, first: Any, count: Any, divisor: Any, u: Any) -> Any:
+    """``sampling.choose`` over head[n, first : first + count]."""
+    best: Any = NIL
+    top = -LOGIT_LIMIT
     for k in range(count):
-        value = min(np.float64(head[first + k]), 1e30)
+        value: Any = np.float64(head[n, first + k])
+        value = LOGIT_LIMIT if value > LOGIT_LIMIT else value
         if value > top:
             best, top = k, value
     if divisor == 0.0:
         return best
-    total = 0.0
-    for k in range(count):
-        total += math.exp((max(min(np.float64(head[first + k]), 1e30), -1e30) - top) / divisor)
-    target, running = u * total, 0.0
-    for k in range(count):
-        running += math.exp((max(min(np.float64(head[first + k]), 1e30), -1e30) - top) / divisor)
-        if running >= target:
-            return k
+    target = math.inf
+    for _ in range(2):  # the whole, then as far as its share u
+        running = 0.0
+        for k in range(count):
+            value = np.float64(head[n, first + k])
+            value = LOGIT_LIMIT if value > LOGIT_LIMIT else -LOGIT_LIMIT if value < -LOGIT_LIMIT else value
+            running += math.exp((value - top) / divisor)
+            if running >= target:
+                return k
+        target = u * running
     return count - 1
 
 
 @compiled()
-def _move(
-    voice: Any, given: Any, action: Any, dx: Any, dy: Any, pen: Any, component: Any, scale: Any, max_steps: Any
-) -> None:
-    """``ReferenceBatch._move``: the action is written and becomes the next input."""
-    ended = pen == 2
-    given[0], given[1] = dx, dy
-    given[2], given[3], given[4] = pen == 0, pen == 1, ended
-    if ended:
-        dx, dy = 0.0, 0.0
-    voice["x"] += dx * scale
-    voice["y"] += dy * scale
-    last = ended or voice["step"] + 1 >= max_steps
-    action["drawing"], action["step"] = voice["drawing"], voice["step"]
-    action["x"], action["y"] = voice["x"], voice["y"]
-    action["dx"], action["dy"] = dx * scale, dy * scale
-    action["component"], action["pen"] = component, pen
-    action["ink"], action["last"], action["ended"] = voice["pen"] == 0 and not ended, last, ended
-    voice["pen"], voice["done"] = pen, last
-    voice["step"] += 1
+def act(voices: Any, given: Any, head: Any, mixtures: Any, divisors: Any, spreads: Any, override: Any, forced: Any,
+        actions: Any, scale: Any, max_steps: Any, count: Any) -> None:  # fmt: skip
+    """Every voice's action, drawn as ``sampling.sample`` does or forced, which becomes its next input.
 
-
-@compiled()
-def act(voices: Any, given: Any, head: Any, mixtures: Any, divisors: Any, spreads: Any, override: Any, actions: Any,
-        scale: Any, max_steps: Any, count: Any) -> None:  # fmt: skip
-    """``sampling.sample`` and the move for every voice, in float64; override (N, 4), or (0, 4) for Philox."""
+    override (N, 4): the uniform numbers to draw at; or (0, 4), for Philox; or where ``forced`` dx and dy (model units)
+    and pen of the actions.
+    """
     for n in range(voices.shape[0]):
-        voice, row = voices[n], head[n]
+        voice, action = voices[n], actions[n]
         if override.shape[0]:
             u = override[n, 0], override[n, 1], override[n, 2], override[n, 3]
         else:
             u = philox(voice["step"], voice["voice"], voice["drawing"], voice["key_low"], voice["key_high"])
-        k = _choose(row, 3, mixtures, divisors[n], u[0])
-        pen = _choose(row, 0, 3, divisors[n], u[1])
-        at = 3 + mixtures + k
-        mu_x, mu_y = np.float64(row[at]), np.float64(row[at + mixtures])
-        sigma_x = math.exp(max(min(np.float64(row[at + 2 * mixtures]), 60.0), -60.0)) * spreads[n]
-        sigma_y = math.exp(max(min(np.float64(row[at + 3 * mixtures]), 60.0), -60.0)) * spreads[n]
-        raw = np.float64(row[at + 4 * mixtures])
-        size = abs(raw)
-        free = math.exp(math.log(2.0) - size - math.log1p(math.exp(-2.0 * size)))
-        radius, angle = math.sqrt(-2.0 * math.log(u[2])), 2.0 * math.pi * u[3]
-        z1, z2 = radius * math.cos(angle), radius * math.sin(angle)
-        dx = mu_x + sigma_x * (free * z1 + math.tanh(raw) * z2)
-        _move(voice, given[n], actions[n], dx, mu_y + sigma_y * z2, pen, k, scale, max_steps)
+        if forced:
+            dx, dy, pen, k = u[0], u[1], np.int64(u[2]), -1
+        else:
+            k = _choose(head, n, _PENS, mixtures, divisors[n], u[0])
+            pen = _choose(head, n, NIL, _PENS, divisors[n], u[1])
+            at = _PENS + mixtures + k
+            log_x, log_y = np.float64(head[n, at + 2 * mixtures]), np.float64(head[n, at + 3 * mixtures])
+            sigma_x = math.exp(60.0 if log_x > 60.0 else -60.0 if log_x < -60.0 else log_x)
+            sigma_y = math.exp(60.0 if log_y > 60.0 else -60.0 if log_y < -60.0 else log_y)
+            raw = np.float64(head[n, at + 4 * mixtures])
+            size = abs(raw)
+            free = math.exp(math.log(2.0) - size - math.log1p(math.exp(-2.0 * size)))
+            radius, angle = math.sqrt(-2.0 * math.log(u[2])), 2.0 * math.pi * u[3]
+            z1, z2 = radius * math.cos(angle), radius * math.sin(angle)
+            dx = np.float64(head[n, at]) + sigma_x * spreads[n] * (free * z1 + math.tanh(raw) * z2)
+            dy = np.float64(head[n, at + mixtures]) + sigma_y * spreads[n] * z2
+        ended = pen == 2
+        given[n, 0], given[n, 1] = dx, dy
+        given[n, 2], given[n, 3], given[n, 4] = pen == 0, pen == 1, ended
+        if ended:
+            dx, dy = 0.0, 0.0
+        voice["x"] += dx * scale
+        voice["y"] += dy * scale
+        last = ended or voice["step"] + 1 >= max_steps
+        action["drawing"], action["step"] = voice["drawing"], voice["step"]
+        action["x"], action["y"] = voice["x"], voice["y"]
+        action["dx"], action["dy"] = dx * scale, dy * scale
+        action["component"], action["pen"] = k, pen
+        action["ink"], action["last"], action["ended"] = voice["pen"] == 0 and not ended, last, ended
+        voice["pen"], voice["done"] = pen, last
+        voice["step"] += 1
     count[0] += 1
-
-
-@compiled()
-def forced(voices: Any, given: Any, actions: Any, dx: Any, dy: Any, pen: Any, scale: Any, max_steps: Any) -> None:
-    """Every voice takes this move (model units) as its own: voices (N,), given (N, 5), actions (N,)."""
-    for n in range(voices.shape[0]):
-        _move(voices[n], given[n], actions[n], dx, dy, pen, -1, scale, max_steps)

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from ...models.text_model import NORM_EPSILON
-from .common import ACT, FMA, UPDATE, compiled, tanh
-from .text_panels import begin, embedded, multiplied
-from .text_sampling import act
+from .common import FMA, compiled, inner, tanh
+from .text_panels import begin, multiplied
 from .text_weights import weighed
 
 _f = np.float32
@@ -21,7 +20,7 @@ QKV, OUT, UP, DOWN = 0, 1, 2, 3
 """The matrices of a block, as the plan and the biases hold them."""
 
 
-@compiled(fastmath=FMA)
+@inner(fastmath=FMA)
 def _normed(x: Any, norm: Any, scale: Any, out: Any) -> None:
     """``out[:E]``: the norm of x (E,), times gamma plus beta (norm (2, E)), times the scale of what follows."""
     size = x.shape[0]
@@ -37,7 +36,7 @@ def _normed(x: Any, norm: Any, scale: Any, out: Any) -> None:
         out[k] = (_f((np.float64(x[k]) - mean) * factor) * norm[0, k] + norm[1, k]) * scale
 
 
-@compiled(fastmath=FMA)
+@inner(fastmath=FMA)
 def _gelu(wide: Any, scale: Any, out: Any) -> None:
     """``out``: the tanh form of GELU, times the scale of what follows."""
     for k in range(out.shape[0]):
@@ -45,7 +44,7 @@ def _gelu(wide: Any, scale: Any, out: Any) -> None:
         out[k] = _HALF * x * (_ONE + tanh(_SLOPE * (x + _CUBIC * x * x * x))) * scale
 
 
-@compiled(fastmath=FMA)
+@inner(fastmath=FMA)
 def _scores(q: Any, keys: Any, first: Any, used: Any, scores: Any) -> None:
     """One head's q k at every place that is used: q (D,), keys (E, window) from row ``first`` on."""
     for j in range(used):
@@ -55,7 +54,7 @@ def _scores(q: Any, keys: Any, first: Any, used: Any, scores: Any) -> None:
             scores[j] = q[d] * keys[first + d, j] + scores[j]
 
 
-@compiled(fastmath=FMA)
+@inner(fastmath=FMA)
 def _attended(q: Any, keys: Any, values: Any, first: Any, at: Any, slope: Any, scores: Any, aged: Any,
               out: Any) -> None:  # fmt: skip
     """One head's mean of the values, out (D,): keys (E, window), values (window, E), at the token's number.
@@ -82,7 +81,7 @@ def _attended(q: Any, keys: Any, values: Any, first: Any, at: Any, slope: Any, s
             out[d] = share * row[d] + out[d]
 
 
-@compiled()
+@inner()
 def _attend(wide: Any, keys: Any, values: Any, at: Any, slopes: Any, scores: Any, aged: Any, out: Any) -> None:
     """All heads of one voice: wide (3 E or more) holds q, k, v, which join the rings; out (E or more)."""
     window, size = values.shape
@@ -94,48 +93,49 @@ def _attend(wide: Any, keys: Any, values: Any, at: Any, slopes: Any, scores: Any
         _attended(wide[first:until], keys, values, first, at, slopes[head], scores, aged, out[first:until])
 
 
-@compiled(fastmath=FMA)
+@inner(fastmath=FMA)
 def _added(wide: Any, x: Any) -> None:
     for k in range(x.shape[0]):
         x[k] += wide[k]
 
 
-@compiled(fastmath=FMA)
+@inner(fastmath=FMA)
 def _scaled(scale: Any, out: Any) -> None:
     for k in range(out.shape[0]):
         out[k] *= scale
 
 
-@compiled()
-def _block(rows: Any, plan: Any, scales: Any, biases: Any, widths: Any, norms: Any, slopes: Any, scores: Any,
-           aged: Any, x: Any, inputs: Any, wide: Any, keys: Any, values: Any, writers: Any,
+@inner()
+def _block(several: Any, rows: Any, plan: Any, scales: Any, biases: Any, widths: Any, norms: Any, slopes: Any,
+           scores: Any, aged: Any, x: Any, inputs: Any, wide: Any, keys: Any, values: Any, writers: Any,
            block: Any) -> None:  # fmt: skip
     """One block for every voice: plan (4, 2), scales (4,), biases (4, W), norms (2, 2, E)."""
     count, size = x.shape[0], x.shape[1]
     for n in range(count):
         _normed(x[n], norms[0], scales[QKV], inputs[n])
-    multiplied(rows, plan[QKV, 0], plan[QKV, 1], biases[QKV, : widths[QKV]], inputs, wide)
+    multiplied(several, rows, plan[QKV, 0], plan[QKV, 1], biases[QKV, : widths[QKV]], inputs, wide)
     for n in range(count):
         _attend(wide[n], keys[n, block], values[n, block], writers[n]["step"], slopes, scores, aged, inputs[n])
         _scaled(scales[OUT], inputs[n, :size])
-    multiplied(rows, plan[OUT, 0], plan[OUT, 1], biases[OUT, : widths[OUT]], inputs, wide)
+    multiplied(several, rows, plan[OUT, 0], plan[OUT, 1], biases[OUT, : widths[OUT]], inputs, wide)
     for n in range(count):
         _added(wide[n], x[n])
         _normed(x[n], norms[1], scales[UP], inputs[n])
-    multiplied(rows, plan[UP, 0], plan[UP, 1], biases[UP, : widths[UP]], inputs, wide)
+    multiplied(several, rows, plan[UP, 0], plan[UP, 1], biases[UP, : widths[UP]], inputs, wide)
     for n in range(count):
         _gelu(wide[n], scales[DOWN], inputs[n, : 4 * size])
-    multiplied(rows, plan[DOWN, 0], plan[DOWN, 1], biases[DOWN, : widths[DOWN]], inputs, wide)
+    multiplied(several, rows, plan[DOWN, 0], plan[DOWN, 1], biases[DOWN, : widths[DOWN]], inputs, wide)
     for n in range(count):
         _added(wide[n], x[n])
 
 
 @compiled()
-def _update(rows: Any, plan: Any, scales: Any, biases: Any, widths: Any, norms: Any, head_b: Any, embedding: Any,
-            embed_scale: Any, slopes: Any, scores: Any, aged: Any, x: Any, inputs: Any, wide: Any, labels: Any,
-            keys: Any, values: Any, writers: Any, logits: Any) -> None:  # fmt: skip
+def update(several: Any, rows: Any, plan: Any, scales: Any, biases: Any, widths: Any, norms: Any, head_b: Any,
+           embedding: Any, embed_scale: Any, slopes: Any, scores: Any, aged: Any, x: Any, inputs: Any, wide: Any,
+           labels: Any, keys: Any, values: Any, writers: Any, logits: Any) -> None:  # fmt: skip
     """The blocks and the logits for every voice; a voice whose piece is over begins the next first.
 
+    ``several``: None where there is only one voice, for which less is compiled; else True.
     Weights: rows (R, 128); plan (blocks + 1, 4, 2), of each matrix (of the head in place 0 behind the blocks) its first
     row and the rows of a panel; scales (blocks + 1, 4); biases (blocks, 4, W), of which ``widths`` (4,) are used; norms
     (blocks + 1, 2, 2, E); head_b (W,); embedding (V, E), embed_scale; slopes (heads,).
@@ -146,26 +146,13 @@ def _update(rows: Any, plan: Any, scales: Any, biases: Any, widths: Any, norms: 
     for n in range(count):
         if writers[n]["done"]:
             begin(writers[n])
-        embedded(embedding, writers[n]["token"], embed_scale, x[n])
+        token = writers[n]["token"]
+        for k in range(x.shape[1]):
+            x[n, k] = _f(embedding[token, k]) * embed_scale
         _added(labels[n], x[n])
     for block in range(blocks):
-        _block(rows, plan[block], scales[block], biases[block], widths, norms[block], slopes, scores, aged, x, inputs,
-               wide, keys, values, writers, block)  # fmt: skip
+        _block(several, rows, plan[block], scales[block], biases[block], widths, norms[block], slopes, scores, aged, x,
+               inputs, wide, keys, values, writers, block)  # fmt: skip
     for n in range(count):
         _normed(x[n], norms[blocks, 0], scales[blocks, 0], inputs[n])
-    multiplied(rows, plan[blocks, 0, 0], plan[blocks, 0, 1], head_b, inputs, logits)
-
-
-@compiled()
-def step(rows: Any, plan: Any, scales: Any, biases: Any, widths: Any, norms: Any, head_b: Any, embedding: Any,
-         embed_scale: Any, slopes: Any, scores: Any, aged: Any, x: Any, inputs: Any, wide: Any, labels: Any, keys: Any,
-         values: Any, writers: Any, logits: Any, hard: Any, soft: Any, masks: Any, rare: Any, settings: Any,
-         override: Any, given: Any, actions: Any, work: Any, lanes: Any, order: Any, counts: Any, sums: Any, both: Any,
-         max_steps: Any, count: Any, phase: Any) -> None:  # fmt: skip
-    """``_update``, ``act``, or both in one call, which no signal can break off: phase UPDATE, ACT or BOTH."""
-    if phase & UPDATE:
-        _update(rows, plan, scales, biases, widths, norms, head_b, embedding, embed_scale, slopes, scores, aged, x,
-                inputs, wide, labels, keys, values, writers, logits)  # fmt: skip
-    if phase & ACT:
-        act(writers, logits, hard, soft, masks, rare, settings, override, given, actions, work, lanes, order, counts,
-            sums, both, max_steps, count)  # fmt: skip
+    multiplied(several, rows, plan[blocks, 0, 0], plan[blocks, 0, 1], head_b, inputs, logits)

@@ -9,34 +9,33 @@ from typing import Any
 import numpy as np
 
 from ...token_sampling import END
-from .common import WIDTH, compiled, copy, products
+from .common import NIL, WIDTH, inner, place, product, products
 
 _f = np.float32
 
 
-@compiled()
+@inner()
 def begin(writer: Any) -> None:
     """A finished piece gives way to step 0 of the next: ``TextNumpyBatch.restart`` but for the state."""
     writer["piece"] += 1
     writer["step"], writer["token"], writer["done"] = 0, END, False
 
 
-@compiled()
-def multiplied(rows: Any, first: Any, turns: Any, bias: Any, inputs: Any, out: Any) -> None:
+@inner()
+def multiplied(several: Any, rows: Any, first: Any, turns: Any, bias: Any, inputs: Any, out: Any) -> None:
     """For every voice out = bias + inputs @ matrix: the panels, ``turns`` rows each, from row ``first`` on.
 
-    rows (R, 128), bias (C,), inputs (N, turns or more), out (N, C or more); C in whole panels.
+    rows (R, 128), bias (C,), inputs (N, turns or more), out (N, C or more); C in whole panels. ``several`` as in
+    ``lstm.update``.
     """
+    count = out.shape[0]
     for p in range(bias.shape[0] // WIDTH):
-        at, until = p * WIDTH, (p + 1) * WIDTH
+        for n in range(count):
+            for k in range(WIDTH):
+                at = place(p * WIDTH + k)
+                out[n, at] = bias[at]
         weights = rows[first + p * turns : first + (p + 1) * turns]
-        for n in range(out.shape[0]):
-            copy(bias[at:until], out[n, at:until])
-        products(weights, inputs, 0, 0, out, 0, at, out.shape[0])
-
-
-@compiled()
-def embedded(embedding: Any, token: Any, scale: Any, out: Any) -> None:
-    """``out[:E]``: a row of the embedding (V, E)."""
-    for k in range(embedding.shape[1]):
-        out[k] = _f(embedding[token, k]) * scale
+        if several is None:
+            product(weights, inputs, NIL, NIL, out, NIL, p * WIDTH)
+        else:
+            products(weights, inputs, NIL, NIL, out, NIL, p * WIDTH, count)

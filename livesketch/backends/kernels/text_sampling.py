@@ -11,7 +11,7 @@ import numpy as np
 
 from ...sampling import LOGIT_LIMIT
 from ...token_sampling import END, LEAST_MASS, MASS_LIMIT, SOFTENED, UNK
-from .common import compiled
+from .common import compiled, inner
 from .sampling import philox
 from .text_cut import pick, truncated
 from .text_weights import FLOOR, HUGE, INF, likeliest, totals, weighed
@@ -19,174 +19,88 @@ from .text_weights import FLOOR, HUGE, INF, likeliest, totals, weighed
 _SOFTENED, _NOTHING, _NIL = np.float32(SOFTENED), np.float32(-INF), np.float32(0)
 
 
-@compiled(inline="always")
+@inner()
 def _held(logit: Any) -> Any:
-    return min(LOGIT_LIMIT, max(-LOGIT_LIMIT, np.float64(logit)))  # in this order a NaN becomes the least
+    value: Any = np.float64(logit)
+    value = value if value >= -LOGIT_LIMIT else -LOGIT_LIMIT  # in this order a NaN becomes the least
+    return value if value < LOGIT_LIMIT else LOGIT_LIMIT
 
 
-@compiled()
-def _scored(logits: Any, count: Any, unknown: Any, scores: Any) -> None:
-    """The logits within their limits, of V tokens; -inf for UNK unless it may be drawn."""
-    for k in range(count):
-        scores[k] = _held(logits[k])
-    scores[UNK] = scores[UNK] if unknown else -INF
+@inner()
+def _under(logits: Any, n: Any, bias: Any, masks: Any, masked: Any, rare: Any, own: Any, divisor: Any, scores: Any,
+           tempered: Any, weights: Any, plain: Any, lanes: Any) -> Any:  # fmt: skip
+    """Voice n's tokens are scored and weighed under a bias (V,), or under its masks and rare tokens where ``masked``.
 
-
-@compiled()
-def _scored_with(logits: Any, bias: Any, unknown: Any, scores: Any, plain: Any) -> Any:
-    """``_scored`` with a bias (V,) and without; how many tokens it changes but not forbids, and how many it helps."""
+    Gives the likeliest, the mass that is left, and ``totals`` of the weights. The mass is 0 where all is forbidden;
+    where a bias also helps tokens, it is what would be left by what it takes.
+    """
     changed, helped = 0, 0
     for k in range(bias.shape[0]):
-        value = _held(logits[k])
-        plain[k] = value
-        scores[k] = value + np.float64(bias[k])
-        changed += 1 if bias[k] != 0 and bias[k] > -INF else 0
-        helped += 1 if bias[k] > 0 else 0
-    if not unknown:
+        plain[k] = _held(logits[n, k])
+    if masked:
+        for k in range(bias.shape[0]):
+            scores[k] = plain[k] if masks[n, 0, k] & masks[n, 1, k] else -INF
+        for i in range(own["rare"]):
+            scores[rare[n, i]] -= own["lost"]
+    else:
+        for k in range(bias.shape[0]):
+            scores[k] = plain[k] + np.float64(bias[k])
+            changed += 1 if bias[k] != 0 and bias[k] > -INF else 0
+            helped += 1 if bias[k] > 0 else 0
+    if not own["unknown"]:
         scores[UNK], plain[UNK] = -INF, -INF
-    return changed, helped
-
-
-@compiled(inline="always")
-def _masked(count: Any, divisor: Any, top: Any, work: Any, lanes: Any) -> Any:
-    """Weighs scores that a bias made by forbidding; returns the sum of what the weights are without it."""
-    scores, tempered, weights = work[0], work[1], work[2]
-    weighed(work[3], top, divisor, tempered, weights)
-    whole, _ = totals(weights, tempered, lanes)
-    for k in range(count):
-        score, weight, value = scores[k], weights[k], tempered[k]  # all read before a choice: no branches then
-        weights[k] = weight if score > -INF else 0.0
-        tempered[k] = value if score > -INF else FLOOR
-    return whole
-
-
-@compiled()
-def _share(bias: Any, divisor: Any, work: Any, lanes: Any) -> Any:
-    """The share of probability that a bias (V,) leaves which also helps tokens: of what it takes alone."""
-    tempered, weights, scores = work[1], work[2], work[3]
-    top = scores[likeliest(scores, lanes[0])]
-    weighed(scores, top, divisor, tempered, weights)
-    whole, _ = totals(weights, tempered, lanes)
-    for k in range(bias.shape[0]):
-        scores[k] += min(np.float64(bias[k]), 0.0)
-    weighed(scores, top, divisor, tempered, weights)
-    left, _ = totals(weights, tempered, lanes)
-    return left / whole
-
-
-@compiled()
-def _free(logits: Any, count: Any, unknown: Any, divisor: Any, work: Any, lanes: Any) -> Any:
-    """Scores and weighs the V tokens without a bias: the likeliest, the mass (1), and ``totals`` of the weights."""
-    _scored(logits, count, unknown, work[0])
-    best = likeliest(work[0], lanes[0])
-    weighed(work[0], work[0, best], divisor, work[1], work[2])
-    total, product = totals(work[2], work[1], lanes)
-    return best, 1.0, total, product
-
-
-@compiled()
-def _under(logits: Any, bias: Any, unknown: Any, divisor: Any, work: Any, lanes: Any) -> Any:
-    """``_free`` under a bias (V,), with the mass that it leaves; 0 where it forbids everything."""
-    changed, helped = _scored_with(logits, bias, unknown, work[0], work[3])
-    best = likeliest(work[0], lanes[0])
-    top = work[0, best]
+    best = likeliest(scores, lanes)
+    top, mass = scores[best], 0.0
     if top == -INF:
-        return best, 0.0, 0.0, 0.0
-    if changed == 0:
-        whole = _masked(bias.shape[0], divisor, top, work, lanes)
-        total, product = totals(work[2], work[1], lanes)
-        if whole < HUGE:
-            return best, max(total / whole, MASS_LIMIT), total, product
+        return best, mass, 0.0, 0.0
+    most = top if changed == 0 else plain[likeliest(plain, lanes)]
+    weighed(plain, most, divisor, tempered, weights)
+    whole, _ = totals(weights, tempered, lanes)
+    if changed == 0:  # only forbidden: what is left weighs as before
+        for k in range(bias.shape[0]):
+            score, weight, value = scores[k], weights[k], tempered[k]  # all read before a choice: no branches then
+            weights[k] = weight if score > -INF else 0.0
+            tempered[k] = value if score > -INF else FLOOR
+        for i in range(own["rare"] if masked else 0):
+            x = (scores[rare[n, i]] - top) / divisor
+            x = x if x > FLOOR else FLOOR
+            tempered[rare[n, i]], weights[rare[n, i]] = x, math.exp(x) if x > FLOOR else 0.0
+        if masked or whole < HUGE:
+            total, product = totals(weights, tempered, lanes)
+            return best, max(total / whole, MASS_LIMIT) if whole < HUGE else 0.0, total, product
+        most = plain[likeliest(plain, lanes)]
+        weighed(plain, most, divisor, tempered, weights)
+        whole, _ = totals(weights, tempered, lanes)
     if helped:
-        mass = _share(bias, divisor, work, lanes)
-        weighed(work[0], top, divisor, work[1], work[2])
-        total, product = totals(work[2], work[1], lanes)
-        return best, max(mass, MASS_LIMIT), total, product
-    most = work[3, likeliest(work[3], lanes[0])]
-    weighed(work[3], most, divisor, work[1], work[2])
-    whole, _ = totals(work[2], work[1], lanes)
-    weighed(work[0], top, divisor, work[1], work[2])
-    total, product = totals(work[2], work[1], lanes)
-    return best, max(total * math.exp(max((top - most) / divisor, FLOOR)) / whole, MASS_LIMIT), total, product
+        for k in range(bias.shape[0]):
+            plain[k] += np.float64(bias[k]) if bias[k] < 0 else 0.0
+        weighed(plain, most, divisor, tempered, weights)
+        left, _ = totals(weights, tempered, lanes)
+        mass = left / whole
+    weighed(scores, top, divisor, tempered, weights)
+    total, product = totals(weights, tempered, lanes)
+    if not helped:
+        less = (top - most) / divisor
+        mass = total * math.exp(less if less > FLOOR else FLOOR) / whole
+    return best, max(mass, MASS_LIMIT), total, product
 
 
-@compiled()
+@inner()
 def _both(hard: Any, soft: Any, least: Any, out: Any) -> None:
     """Two biases as one, of which the soft one is held above ``least``; (V,) each, float32."""
     for k in range(out.shape[0]):
-        out[k] = hard[k] + max(least, soft[k])
+        out[k] = hard[k] + (soft[k] if soft[k] > least else least)
 
 
-@compiled()
-def _scored_under(logits: Any, masks: Any, unknown: Any, scores: Any, plain: Any) -> None:
-    """``_scored`` under two masks (2, V), and without."""
-    hard, soft = masks[0], masks[1]
-    for k in range(hard.shape[0]):
-        value = _held(logits[k])
-        plain[k] = value
-        scores[k] = value if hard[k] & soft[k] else -INF
-    if not unknown:
-        scores[UNK], plain[UNK] = -INF, -INF
-
-
-@compiled()
-def _masked_under(logits: Any, masks: Any, rare: Any, own: Any, divisor: Any, work: Any, lanes: Any) -> Any:
-    """``_under`` two masks (2, V) and the rare tokens: one exponential a token."""
-    _scored_under(logits, masks, own["unknown"], work[0], work[3])
-    for i in range(own["rare"]):
-        work[0, rare[i]] -= own["lost"]
-    best = likeliest(work[0], lanes[0])
-    top = work[0, best]
-    if top == -INF:
-        return best, 0.0, 0.0, 0.0
-    whole = _masked(masks.shape[1], divisor, top, work, lanes)
-    for i in range(own["rare"]):
-        x = max((work[0, rare[i]] - top) / divisor, FLOOR)
-        work[1, rare[i]], work[2, rare[i]] = x, math.exp(x) if x > FLOOR else 0.0
-    total, product = totals(work[2], work[1], lanes)
-    return best, max(total / whole, MASS_LIMIT) if whole < HUGE else 0.0, total, product
-
-
-@compiled()
+@inner()
 def _unmasked(masks: Any, rare: Any, own: Any, least: Any, out: Any) -> None:
     """Two masks (2, V) and the rare tokens as one bias (V,), float32, of which the soft one is held above ``least``."""
-    hard, soft = masks[0], masks[1]
     for k in range(out.shape[0]):
-        out[k] = _NOTHING if hard[k] == 0 else _NIL if soft[k] else least
+        out[k] = _NOTHING if masks[0, k] == 0 else _NIL if masks[1, k] else least
+    lost = np.float32(-own["lost"])
     for i in range(own["rare"]):
-        if soft[rare[i]] and hard[rare[i]]:
-            out[rare[i]] = max(np.float32(-own["lost"]), least)
-
-
-@compiled(inline="always")
-def _take(writer: Any, action: Any, token: Any, max_steps: Any) -> None:
-    """The token becomes the voice's next input; all of its record but what it was drawn from."""
-    ended = token == END
-    last = ended or writer["step"] + 1 >= max_steps
-    action["piece"], action["step"], action["token"] = writer["piece"], writer["step"], token
-    action["last"], action["ended"] = last, ended
-    writer["token"], writer["done"] = token, last
-    writer["step"] += 1
-
-
-@compiled(inline="always")
-def _drawn(settings: Any, token: Any, u: Any, best: Any, total: Any, product: Any, work: Any, lanes: Any, order: Any,
-           counts: Any, sums: Any) -> Any:  # fmt: skip
-    """The token, drawn at u where it is not given, with its log probability and the entropy.
-
-    work holds the scores, the scores less the largest over the temperature, and the weights; total and product are
-    ``totals`` of the last two.
-    """
-    scores, tempered, weights = work[0], work[1], work[2]
-    if settings["divisor"] == 0.0:
-        return (best, 0.0, 0.0) if token < 0 or token == best else (token, -INF, 0.0)
-    if settings["top_k"] > 0 or settings["top_p"] < 1.0 or settings["min_p"] > 0.0:
-        truncated(scores, tempered, weights, settings, total, order, counts, sums)
-        total, product = totals(weights, tempered, lanes)
-    if token < 0:
-        token = pick(weights, u * total)
-    log_prob = (scores[token] - scores[best]) / settings["divisor"] - math.log(total)
-    return token, log_prob, max(math.log(total) - product / total, 0.0)
+        if masks[0, rare[i]] and masks[1, rare[i]]:
+            out[rare[i]] = lost if lost > least else least
 
 
 @compiled()
@@ -199,32 +113,58 @@ def act(writers: Any, logits: Any, hard: Any, soft: Any, masks: Any, rare: Any, 
     or (0, 2, V), rare (N, RARE), override (N,), or (0,) for Philox, given (N,), -1 where a token is to be drawn.
     Scratch: work and lanes; order (W,); counts and sums (BUCKETS,); both (V,).
     """
+    scores, tempered, weights, plain = work[0], work[1], work[2], work[3]
     for n in range(writers.shape[0]):
-        own, writer, u, softened = settings[n], writers[n], 0.0, False
+        own, writer, action, token = settings[n], writers[n], actions[n], given[n]
         divisor = own["divisor"] if own["divisor"] > 0.0 else 1.0
-        if given[n] >= 0 or not own["biased"]:
-            best, mass, total, product = _free(logits[n], both.shape[0], own["unknown"], divisor, work, lanes)
-        elif own["masked"]:
-            best, mass, total, product = _masked_under(logits[n], masks[n], rare[n], own, divisor, work, lanes)
-            softened = own["soft"] and mass < LEAST_MASS
-            if softened or mass == 0.0:
-                _unmasked(masks[n], rare[n], own, _SOFTENED if softened else _NOTHING, both)
-                best, mass, total, product = _under(logits[n], both, own["unknown"], divisor, work, lanes)
-        elif not own["soft"]:
-            best, mass, total, product = _under(logits[n], hard[n], own["unknown"], divisor, work, lanes)
-        else:
+        best, mass, total, product, softened = 0, 1.0, 0.0, 0.0, False
+        biased, masked, first, bias = own["biased"] and token < 0, own["masked"], True, both
+        if not biased:
+            for k in range(both.shape[0]):
+                scores[k] = _held(logits[n, k])
+            scores[UNK] = scores[UNK] if own["unknown"] else -INF
+            best = likeliest(scores, lanes)
+            weighed(scores, scores[best], divisor, tempered, weights)
+            total, product = totals(weights, tempered, lanes)
+        elif own["soft"] and not masked:
             _both(hard[n], soft[n], _NOTHING, both)
-            best, mass, total, product = _under(logits[n], both, own["unknown"], divisor, work, lanes)
-            if mass < LEAST_MASS:
-                softened = True
-                _both(hard[n], soft[n], _SOFTENED, both)
-                best, mass, total, product = _under(logits[n], both, own["unknown"], divisor, work, lanes)
+        elif not masked:
+            bias = hard[n]
+        while biased:
+            best, mass, total, product = _under(logits, n, bias, masks, masked, rare, own, divisor, scores, tempered,
+                                                weights, plain, lanes)  # fmt: skip
+            little = own["soft"] and mass < LEAST_MASS
+            biased = first and (little or (masked and mass == 0.0))
+            if biased:
+                softened, first = little, False
+                least = _SOFTENED if little else _NOTHING
+                if masked:
+                    _unmasked(masks[n], rare[n], own, least, both)
+                else:
+                    _both(hard[n], soft[n], least, both)
+                bias, masked = both, False
         if override.shape[0]:
             u = override[n]
         else:
             u = philox(writer["step"], writer["voice"], writer["piece"], writer["key_low"], writer["key_high"])[0]
-        token, log_prob, entropy = _drawn(own, given[n], u, best, total, product, work, lanes, order, counts, sums)
-        actions[n]["log_prob"], actions[n]["entropy"], actions[n]["mass"] = log_prob, entropy, mass
-        actions[n]["softened"], actions[n]["given"] = softened, given[n] >= 0
-        _take(writer, actions[n], token, max_steps)
+        log_prob, entropy = 0.0, 0.0
+        if own["divisor"] == 0.0:
+            log_prob = 0.0 if token < 0 or token == best else -INF
+            token = best if token < 0 else token
+        else:
+            if own["top_k"] > 0 or own["top_p"] < 1.0 or own["min_p"] > 0.0:
+                truncated(scores, tempered, weights, own, total, order, counts, sums)
+                total, product = totals(weights, tempered, lanes)
+            if token < 0:
+                token = pick(weights, u * total)
+            log_prob = (scores[token] - scores[best]) / own["divisor"] - math.log(total)
+            entropy = max(math.log(total) - product / total, 0.0)
+        action["log_prob"], action["entropy"], action["mass"] = log_prob, entropy, mass
+        action["softened"], action["given"] = softened, given[n] >= 0
+        ended = token == END
+        last = ended or writer["step"] + 1 >= max_steps
+        action["piece"], action["step"], action["token"] = writer["piece"], writer["step"], token
+        action["last"], action["ended"] = last, ended
+        writer["token"], writer["done"] = token, last
+        writer["step"] += 1
     count[0] += 1

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from .common import FMA, ROWS, compiled
+from .common import FMA, ROWS, apart, inner, place
 
 LANES = 32
 """Sums over the vocabulary run in so many lanes, four of each lane a turn, in one fixed order."""
+TURN = ROWS * LANES
+"""Tokens of a turn; W is a multiple of it."""
 
 INF = math.inf
 FLOOR = -800.0
@@ -31,34 +33,38 @@ _MAGIC = 1.5 * 2.0**52
 _T2, _T3, _T4, _T5, _T6, _T7, _T8, _T9, _T10, _T11, _T12, _T13 = (1 / math.factorial(n) for n in range(2, 14))
 
 
-@compiled()
+@inner()
 def likeliest(scores: Any, lanes: Any) -> Any:
-    """The first of the largest."""
+    """The first of the largest; scratch ``lanes`` (2, LANES)."""
+    apart()
     for u in range(LANES):
-        lanes[u] = -INF
-    parts = scores.reshape(scores.shape[0] // LANES, LANES)
-    for k in range(0, parts.shape[0], ROWS):
+        lanes[0, u] = -INF
+    for at in range(0, scores.shape[0], TURN):
         for u in range(LANES):
-            a, b, c, d = parts[k, u], parts[k + 1, u], parts[k + 2, u], parts[k + 3, u]
-            a, c = max(b, a), max(d, c)
-            a = max(c, a)
-            lanes[u] = max(lanes[u], a)
+            a, b = scores[place(at + u)], scores[place(at + LANES + u)]
+            c, d = scores[place(at + 2 * LANES + u)], scores[place(at + 3 * LANES + u)]
+            a, c = a if a > b else b, c if c > d else d
+            a = a if a > c else c
+            lanes[0, u] = a if a > lanes[0, u] else lanes[0, u]
     top = -INF
     for u in range(LANES):
-        top = max(top, lanes[u])
+        top = lanes[0, u] if lanes[0, u] > top else top
     best = 0
     while scores[best] < top:
         best += 1
     return best
 
 
-@compiled(fastmath=FMA)
+@inner(fastmath=FMA)
 def weighed(scores: Any, top: Any, divisor: Any, tempered: Any, weights: Any) -> None:
     """Scores less ``top``, over the temperature, and their exponentials, as long as ``tempered`` is."""
+    apart()
     for k in range(tempered.shape[0]):
-        x = max(FLOOR, (scores[k] - top) / divisor)
+        x = (scores[k] - top) / divisor
+        x = x if x > FLOOR else FLOOR
         tempered[k] = x
-        held = min(max(x, _LEAST), _MOST)
+        held = x if x > _LEAST else _LEAST
+        held = held if held < _MOST else _MOST
         n = (held * _LOG2_E + _MAGIC) - _MAGIC
         r = (held - n * _LN2_HIGH) - n * _LN2_LOW
         p = ((((_T13 * r + _T12) * r + _T11) * r + _T10) * r + _T9) * r + _T8
@@ -68,22 +74,22 @@ def weighed(scores: Any, top: Any, divisor: Any, tempered: Any, weights: Any) ->
         weights[k] = p * power if x >= _LEAST else 0.0
 
 
-@compiled(fastmath=FMA)
+@inner(fastmath=FMA)
 def totals(weights: Any, factors: Any, lanes: Any) -> Any:
     """The sums of the weights, and of the weights times the factors; lanes (2, LANES)."""
-    parts = weights.reshape(weights.shape[0] // LANES, LANES)
-    others = factors.reshape(factors.shape[0] // LANES, LANES)
-    plain, times = lanes[0], lanes[1]
+    apart()
     for u in range(LANES):
-        plain[u], times[u] = 0.0, 0.0
-    for k in range(0, parts.shape[0], ROWS):
+        lanes[0, u], lanes[1, u] = 0.0, 0.0
+    for at in range(0, weights.shape[0], TURN):
         for u in range(LANES):
-            a, b, c, d = parts[k, u], parts[k + 1, u], parts[k + 2, u], parts[k + 3, u]
-            plain[u] += (a + b) + (c + d)
-            a, b, c, d = a * others[k, u], b * others[k + 1, u], c * others[k + 2, u], d * others[k + 3, u]
-            times[u] += (a + b) + (c + d)
+            g, h = place(at + u), place(at + LANES + u)
+            i, j = place(at + 2 * LANES + u), place(at + 3 * LANES + u)
+            a, b, c, d = weights[g], weights[h], weights[i], weights[j]
+            lanes[0, u] += (a + b) + (c + d)
+            a, b, c, d = a * factors[g], b * factors[h], c * factors[i], d * factors[j]
+            lanes[1, u] += (a + b) + (c + d)
     first, second = 0.0, 0.0
     for u in range(LANES):
-        first += plain[u]
-        second += times[u]
+        first += lanes[0, u]
+        second += lanes[1, u]
     return first, second
