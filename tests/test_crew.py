@@ -136,14 +136,29 @@ def test_a_fork_has_a_crew_of_its_own(monkeypatch):
 
 
 def test_pairs_of_rows_hold_what_the_rows_held():
-    rows = np.arange(2 * 8 * 128, dtype=np.int16).reshape(2, 8, 128)
-    words = np.ascontiguousarray(interleaved(rows)).view("<u4").reshape(2, 4, 128)
-    for k in range(8):
-        half = (words[:, k // 2] << 16 if k % 2 == 0 else words[:, k // 2] & 0xFFFF0000).view(np.int32)
-        assert np.array_equal(half.astype(np.float32) * np.float32(factor(rows)), rows[:, k].astype(np.float32))
+    rows = np.random.default_rng(4).integers(-32767, 32768, (2, 8, 128)).astype(np.int16)
+    rows[0, :4, 0], rows[0, :4, 1] = -32767, 32767
+    words = np.ascontiguousarray(interleaved(rows)).view("<i4").reshape(2, 4, 128).astype(np.int64)
+    assert np.array_equal(words, 65536 * rows[:, 1::2].astype(np.int64) + rows[:, ::2])
+    halves = words.astype("<i4") << 16
+    assert np.array_equal(halves.astype(np.float32) * np.float32(factor(rows)), rows[:, ::2].astype(np.float32))
     plain = rows.astype(np.float32)
     assert interleaved(plain) is plain
     assert factor(plain) == 1.0
+
+
+def test_the_least_of_int16_is_taken_as_float32():
+    """65,536 b + a has no room in a word where b is -32,768 and a less than 0."""
+    from livesketch.backends.cpu_layout import raw
+    from livesketch.models.checkpoint import Tensor
+
+    weights = np.array([[5, -32767], [-1, 7]], np.int16)
+    kept, scales = raw([Tensor(weights, 0.5)])
+    assert (kept[0].dtype, scales) == (np.dtype(np.int16), [0.5])
+    weights[1, 1] = -32768
+    kept, scales = raw([Tensor(weights, 0.5)])
+    assert (kept[0].dtype, scales) == (np.dtype(np.float32), [1.0])
+    assert kept[0].tolist() == [[2.5, -16383.5], [-0.5, -16384.0]]
 
 
 @pytest.mark.slow  # other weights are other kernels, which take seconds to compile

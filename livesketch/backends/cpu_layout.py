@@ -21,6 +21,9 @@ from .kernels.tiles import factor
 
 Array: TypeAlias = NDArray[Any]
 
+INT16_LEAST: Final = -(2**15)
+"""Which ``tiles.interleaved`` does not take."""
+
 
 @dataclass(frozen=True, slots=True)
 class Laid:
@@ -70,8 +73,8 @@ def behind_gates(checkpoint: Checkpoint) -> Array:
 
 
 def raw(tensors: list[Tensor]) -> tuple[list[Array], list[float]]:
-    """Integer weights with their scales where all are int16; else float32 values with scale 1."""
-    if all(tensor.values.dtype == np.int16 for tensor in tensors):
+    """Integer weights with their scales where all are int16 above the least of these; else float32 values, scale 1."""
+    if all(tensor.values.dtype == np.int16 and tensor.values.min(initial=0) > INT16_LEAST for tensor in tensors):
         return [tensor.values for tensor in tensors], [tensor.scale for tensor in tensors]
     return [tensor.dense().astype(np.float32) for tensor in tensors], [1.0] * len(tensors)
 

@@ -5,10 +5,10 @@ Layout: a gate matrix is cut into panels of 32 units, (panel, k, 4 gates * 32), 
 
 import functools
 import hashlib
+import itertools
 import logging
 import math
 import operator
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -47,6 +47,7 @@ _Q = tuple(map(_f, (0.463126650546895, 0.024028479472930818, 0.00023722257344675
 _P0, _P1, _P2, _P3, _P4, _P5 = _P
 _Q1, _Q2, _Q3 = _Q
 _ONE = _f(1)
+_SHARE = _f(2.0**-16)
 
 place = np.uint64
 """An index that is never negative: any other might count from the end, so numba looks, and no loop is vectorised."""
@@ -124,7 +125,8 @@ def bound(kernel: Any, arguments: tuple[Any, ...]) -> Callable[[], object]:
 
 def together(*calls: Callable[[], object]) -> Callable[[], object]:
     """Calls of kernels as one, one after the other: from C, so that no signal is heeded between them."""
-    return lambda: deque(map(operator.call, calls), 0)
+    each = map(operator.call, itertools.cycle(calls))
+    return zip(*[each] * len(calls), strict=False).__next__
 
 
 @functools.cache
@@ -168,7 +170,8 @@ def product(weights: Any, inputs: Any, n: Any, at: Any, out: Any, row: Any, colu
 def products(weights: Any, inputs: Any, first: Any, at: Any, out: Any, row: Any, column: Any, count: Any) -> None:
     """out[row + i, column + j] += weights[k, j] * inputs[first + i, at + k], k ascending, for ``count`` voices i.
 
-    weights (K, 128), K a multiple of 4; inputs (N, at + K or more); out (row + count or more, column + 128 or more).
+    weights (K, 128), K a multiple of 4; inputs (N, at + K or more), ``paired``, at even; out (row + count or more,
+    column + 128 or more).
     """
     done = 0
     while count - done >= TILE:
@@ -216,6 +219,23 @@ def _as_input_of(value: Any, out: Any) -> Any:  # noqa: ARG001 - the same argume
     return rounded
 
 
+def paired(inputs: Any, n: Any, weights: Any) -> None:
+    """Makes voice n's inputs (N, K or more), K even, what ``products`` takes with int16 weights; else does nothing."""
+    raise NotImplementedError
+
+
+@overload(paired, inline="always")
+def _paired_of(inputs: Any, n: Any, weights: Any) -> Any:  # noqa: ARG001 - the same arguments
+    def alone(inputs: Any, n: Any, weights: Any) -> None:
+        pass
+
+    def together(inputs: Any, n: Any, weights: Any) -> None:  # noqa: ARG001 - likewise
+        for k in range(inputs.shape[1] - 1):  # every one of them: only so it is vectorised
+            inputs[n, k] -= _f(1 - (k & 1)) * _SHARE * inputs[n, place(k + 1)]
+
+    return together if weights.dtype == types.int16 else alone
+
+
 def _bits_of(_: Any, value: Any) -> Any:  # noqa: ARG001 - what an intrinsic takes
     """The bits of a float32, as uint32."""
 
@@ -251,6 +271,7 @@ def head_of(weights: Any, scales: Any, bias: Any, hidden: Any, first: Any, last:
     for n in range(first, last):
         for k in range(scales.shape[0]):
             inputs[n, k] = as_input(hidden[n, k] * scales[k], inputs)
+        paired(inputs, n, weights)
     for q in range(weights.shape[0]):
         for n in range(first, last):
             for k in range(WIDTH):

@@ -20,6 +20,7 @@ from .common import (
     copy,
     head_of,
     inner,
+    paired,
     products,
     times,
 )
@@ -82,6 +83,7 @@ def _embedded(z_w: Any, z_b: Any, z_scales: Any, w_scales: Any, sums: Any, input
         for n in range(hidden.shape[0]):
             for k in range(size):
                 inputs[n, k] = as_input(hidden[n, k] * z_scales[part], inputs)
+            paired(inputs, n, z_w)
         for q in range(z_w.shape[1]):
             first, last = q * WIDTH, (q + 1) * WIDTH
             for n in range(0, hidden.shape[0], TILE):
@@ -144,6 +146,8 @@ def update(small: Any, small_scales: Any, small_norms: Any, small_units: Any, z_
         times(hidden[n], small_scales[5:], small_inputs[n, 5:])
         times(given[n], scales[:5], inputs[n])
         times(hidden[n, :main], scales[INPUT:], inputs[n, INPUT:])
+        paired(small_inputs, n, small)
+        paired(inputs, n, w_h)
     _smaller(small, small_norms, small_units, five, small_inputs, raw, bias[:, 4 * main :], hidden[:, main:],
              cell[:, main:])  # fmt: skip
     _embedded(z_w, z_b, z_scales, w_scales, five[0], small_inputs, hidden[:, main:], z)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...models.cells import NORM_EPSILON
-from .common import BLOCK, FMA, UNITS, WIDTH, as_input, begin, compiled, head_of, inner, place, products, tanh
+from .common import BLOCK, FMA, UNITS, WIDTH, as_input, begin, compiled, head_of, inner, paired, place, products, tanh
 
 _f = np.float32
 _ONE, _HALF, _NIL, _EPSILON = _f(1), _f(0.5), _f(0), _f(NORM_EPSILON)
@@ -121,6 +121,7 @@ def update(gates: Any, scales: Any, norms: Any, units: Any, head_w: Any, head_sc
                 inputs[n, k] = as_input(given[n, k] * scales[k], inputs)
             for k in range(hidden.shape[1]):
                 inputs[n, place(5 + k)] = as_input(hidden[n, k] * scales[place(5 + k)], inputs)
+            paired(inputs, n, gates)
             for k in range(bias.shape[1]):
                 raw[n, k] = bias[n, k]
         for p in range(gates.shape[0]):

@@ -15,6 +15,7 @@ from .common import (
     begin,
     compiled,
     inner,
+    paired,
     place,
     product,
     products,
@@ -67,12 +68,14 @@ def update(several: Any, panels: Any, scales: Any, token: Any, sums: Any, inputs
                 inputs[n, k] = as_input(given[n, k] * scales[0, k], inputs)
             for k in range(units):
                 inputs[n, place(5 + k)] = as_input(hidden[n, k] * scales[0, place(5 + k)], inputs)
+            paired(inputs, n, panels)
         for p in range(panels.shape[0]):
             first = p * UNITS
             if first == units:
                 for n in range(a, b):
                     for k in range(units):
                         inputs[n, place(5 + k)] = as_input(hidden[n, k] * scales[1, place(5 + k)], inputs)
+                    paired(inputs, n, panels)
             for n in range(a, b, TILE):
                 some = TILE if n + TILE < b else b - n
                 for i in range(some):

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...models.text_model import NORM_EPSILON
 from .common import FMA, compiled, inner, tanh
-from .text_panels import begin, multiplied
+from .text_panels import begin, multiplied, ready
 from .text_weights import weighed
 
 _f = np.float32
@@ -113,17 +113,21 @@ def _block(several: Any, rows: Any, plan: Any, scales: Any, biases: Any, widths:
     count, size = x.shape[0], x.shape[1]
     for n in range(count):
         _normed(x[n], norms[0], scales[QKV], inputs[n])
+        ready(inputs, n, size, plan[QKV, 1], rows)
     multiplied(several, rows, plan[QKV, 0], plan[QKV, 1], biases[QKV, : widths[QKV]], inputs, wide)
     for n in range(count):
         _attend(wide[n], keys[n, block], values[n, block], writers[n]["step"], slopes, scores, aged, inputs[n])
         _scaled(scales[OUT], inputs[n, :size])
+        ready(inputs, n, size, plan[OUT, 1], rows)
     multiplied(several, rows, plan[OUT, 0], plan[OUT, 1], biases[OUT, : widths[OUT]], inputs, wide)
     for n in range(count):
         _added(wide[n], x[n])
         _normed(x[n], norms[1], scales[UP], inputs[n])
+        ready(inputs, n, size, plan[UP, 1], rows)
     multiplied(several, rows, plan[UP, 0], plan[UP, 1], biases[UP, : widths[UP]], inputs, wide)
     for n in range(count):
         _gelu(wide[n], scales[DOWN], inputs[n, : 4 * size])
+        ready(inputs, n, 4 * size, plan[DOWN, 1], rows)
     multiplied(several, rows, plan[DOWN, 0], plan[DOWN, 1], biases[DOWN, : widths[DOWN]], inputs, wide)
     for n in range(count):
         _added(wide[n], x[n])
@@ -155,4 +159,5 @@ def update(several: Any, rows: Any, plan: Any, scales: Any, biases: Any, widths:
                inputs, wide, keys, values, writers, block)  # fmt: skip
     for n in range(count):
         _normed(x[n], norms[blocks, 0], scales[blocks, 0], inputs[n])
+        ready(inputs, n, x.shape[1], plan[blocks, 0, 1], rows)
     multiplied(several, rows, plan[blocks, 0, 0], plan[blocks, 0, 1], head_b, inputs, logits)

@@ -6,7 +6,7 @@ import numpy as np
 
 from .common import FMA, NIL, TILE, UNITS, WIDTH, compiled, place, product, products
 from .lstm import lstm_cell
-from .text_panels import begin, multiplied
+from .text_panels import begin, multiplied, ready
 
 _f = np.float32
 _NIL = _f(0)
@@ -45,6 +45,7 @@ def update(several: Any, rows: Any, plan: Any, scales: Any, bias: Any, head_b: A
                     inputs[n, k] = hidden[n, layer - 1, k] * scales[layer, k]
             for k in range(units):
                 inputs[n, place(width + k)] = hidden[n, layer, k] * scales[layer, place(width + k)]
+            ready(inputs, n, width + units, turns, rows)
         for p in range(hidden.shape[2] // UNITS):
             weights = rows[first + p * turns : first + (p + 1) * turns]
             for n in range(0, count, TILE):
@@ -62,4 +63,5 @@ def update(several: Any, rows: Any, plan: Any, scales: Any, bias: Any, head_b: A
     for n in range(count):
         for k in range(units):
             inputs[n, k] = hidden[n, layers - 1, k] * scales[layers, k]
+        ready(inputs, n, units, plan[layers, 1], rows)
     multiplied(several, rows, plan[layers, 0], plan[layers, 1], head_b, inputs, logits)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from ...token_sampling import END
-from .common import NIL, WIDTH, inner, place, product, products
+from .common import NIL, WIDTH, inner, paired, place, product, products
 
-_f = np.float32
+_NIL = np.float32(0)
 
 
 @inner()
@@ -19,6 +19,14 @@ def begin(writer: Any) -> None:
     """A finished piece gives way to step 0 of the next: ``TextNumpyBatch.restart`` but for the state."""
     writer["piece"] += 1
     writer["step"], writer["token"], writer["done"] = 0, END, False
+
+
+@inner()
+def ready(inputs: Any, n: Any, used: Any, turns: Any, rows: Any) -> None:
+    """Voice n's inputs of a matrix of ``turns`` rows, of which so many are used, as ``products`` takes them."""
+    for k in range(used, turns):
+        inputs[n, k] = _NIL
+    paired(inputs, n, rows)
 
 
 @inner()

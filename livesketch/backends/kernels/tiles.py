@@ -4,9 +4,11 @@ numba keeps an array of sums in memory, so that each weight costs a load and a s
 written in LLVM's own language: a tile of voices times columns stays in registers, and a weight that is read serves all
 of its voices.
 
-Two rows of int16 weights are kept as one of 32-bit words, the first in the low halves (``interleaved``): a shift, or a
-mask, puts either into the upper half, which is the weight times 65,536, and converting that is all that is left.
-Whoever makes the inputs multiplies them by ``factor`` for that, a power of two, which changes no digit.
+Two rows of int16 weights, a and b, are kept as one of 32-bit words, 65,536 b + a (``interleaved``). Shifted by half, a
+word is a alone; whole, it is b and a little of a, for which no instruction is spent: the first input of a pair is made
+smaller by just that share of the second, x - y / 65,536 (``common.paired``), so that x a + y b comes out. A whole word
+is rounded once to float32's 24 bits, as a product is. What is converted is the weight times 65,536; whoever makes the
+inputs multiplies them by ``factor`` for that, a power of two, which changes no digit.
 
 Weights that were rounded to bfloat16 (kept as uint16, two rows to a word as well) are multiplied with inputs rounded
 likewise, two rows at a time, by the processor's instruction for that: twice as fast, with another result.
@@ -50,11 +52,16 @@ def factor(weights: NDArray[Any]) -> float:
 
 
 def interleaved(weights: NDArray[Any]) -> NDArray[Any]:
-    """Rows (..., K, columns) as ``tile`` reads them, in the same shape: of two bytes two by two, others as they are."""
+    """Rows (..., K, columns) as ``tile`` reads them, in the same shape: of two bytes two by two, others as they are.
+
+    int16 from -32,767 on.
+    """
     if weights.dtype.itemsize != 2:
         return weights
     *outer, rows, columns = weights.shape
     pairs = weights.reshape(*outer, rows // TURN, TURN, columns)
+    if weights.dtype == np.int16:  # a word is 65,536 b + a: where a is negative, it takes one from its upper half
+        pairs = np.stack([pairs[..., 0, :], pairs[..., 1, :] - (pairs[..., 0, :] < 0)], axis=-2)
     return np.ascontiguousarray(np.moveaxis(pairs, -2, -1)).reshape(weights.shape)
 
 
@@ -163,9 +170,8 @@ class _Integers(_Tile):
     def _rows(self, k: Any, vectors: int) -> list[list[Any]]:
         builder = self._builder
         both = [self._read(k, j, _WORDS) for j in range(vectors)]  # the word of column j is as far in as its float were
-        half, upper = _words(16), _words(0xFFFF0000)
-        low = [builder.sitofp(builder.shl(words, half), _VECTOR) for words in both]
-        return [low, [builder.sitofp(builder.and_(words, upper), _VECTOR) for words in both]]
+        first = [builder.sitofp(builder.shl(words, _words(16)), _VECTOR) for words in both]
+        return [first, [builder.sitofp(words, _VECTOR) for words in both]]
 
 
 class _BFloat(ir.types._BaseFloatType):  # type: ignore[misc, unused-ignore] # noqa: SLF001 - llvmlite has no bfloat
