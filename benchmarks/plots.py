@@ -142,6 +142,12 @@ def growth_tables(found: Found) -> str:
     return "\n".join(out)
 
 
+def step_table(found: Found) -> str:
+    rows = table(found, {"× next(stream)": step.STREAM, "× reading": step.LIMIT})
+    two = found.ratio(step.TWO, step.LIMIT_TWO)
+    return rows if two is None else f"{rows}\n\n`cpu-two` takes {said(two)} times as long as reading in two threads."
+
+
 def step_plot(found: Found) -> str:
     left_out = "livesketch reference, backend"
     rows = [(name, micros, name.startswith("livesketch")) for name, micros in found.medians.items() if name != left_out]
@@ -201,7 +207,7 @@ def wrapped(text: str) -> str:
 Part = tuple[str, Callable[[Found], str]]
 PARTS: dict[str, Part] = {
     "readme": ("step", readme),
-    "step": ("step", lambda found: table(found, {"× next(stream)": step.STREAM, "× reading": step.LIMIT})),
+    "step": ("step", step_table),
     "voices": ("voices", voices_table),
     "growth": ("growth", growth_tables),
     "text": ("text", lambda found: table(found, {"× next(stream)": text.STREAM, "× reading": text.LIMIT})),

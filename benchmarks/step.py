@@ -1,4 +1,4 @@
-"""Suite `step`: microseconds for one pen action of one voice, one thread, all engines in turn.
+"""Suite `step`: microseconds for one pen action of one voice, one thread unless said, all engines in turn.
 
 Before it measures, every engine takes the same inputs, and the parameters that it finds are compared with those of the
 backend ``reference``: who computes something else is refused (int8, which cannot be equal, says how far off it is).
@@ -18,6 +18,8 @@ from .rounds import Run, interleaved, progress, repeat
 STREAM = "livesketch cpu, next(stream)"
 BACKEND = "livesketch cpu, backend"
 LIMIT = "reading the stored weights once"
+TWO = "livesketch cpu-two, backend, 2 threads"
+LIMIT_TWO = "reading the stored weights once, in 2 threads"
 NAIVE = "PyTorch, LSTMCell + torch.distributions, no_grad"
 COMPILED = "PyTorch, torch.compile"
 TUNED = "PyTorch tuned: inference_mode, addmm(out=), sampled by hand"
@@ -54,6 +56,9 @@ def suite(*, model: str, rounds: int, steps: int) -> Result:
             engines[name] = made.run
         data = models.stored(checkpoint)
         engines[LIMIT] = limits.reading(data)
+        if checkpoint.cell == "lstm":
+            engines[TWO] = repeat(own_batch("cpu-two", checkpoint, label).step)
+            engines[LIMIT_TWO] = limits.reading(data, 2)
         series = interleaved(engines, rounds, steps)
     return Result(
         suite="step",

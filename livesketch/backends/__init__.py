@@ -16,6 +16,7 @@ from .protocol import Backend
 Precision: TypeAlias = Literal["exact", "fast"]
 _OWN: Final = {
     "cpu": "livesketch.backends.cpu",
+    "cpu-two": "livesketch.backends.cpu_two",
     "reference": "livesketch.backends.reference",
     "cuda": "livesketch.backends.cuda",
 }

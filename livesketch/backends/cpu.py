@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class _Share:
+class Share:
     """What one thread steps."""
 
     voices: slice
@@ -58,7 +58,7 @@ class CpuBatch(NumpyBatch):
         own = self.voices, self.gate_bias, *start, self.given, self.hidden, self.cell, self._padded_head
         self._weights, self._state = laid.weights, (*laid.scratch, *own)
         self._shares = [
-            _Share(
+            Share(
                 some, tuple(array.copy() if k in laid.own else array for k, array in enumerate(laid.weights)),
                 self.count if not some.start else np.zeros(1, np.int64),
             )
@@ -131,18 +131,17 @@ class CpuBatch(NumpyBatch):
 
     def _first_step(self) -> None:
         """Compiles; the steps that follow call what is compiled, without looking at its arguments' types again."""
-        calls = [
-            (
-                (self._update, self._model(share.voices, share.weights)),
-                (self._act, self._sampled(share.voices, share.count, self._own_uniforms)),
-            )
-            for share in self._shares
-        ]
+        calls = [self._calls(share) for share in self._shares]
         with self.whole():
             for kernel, arguments in itertools.chain(*calls):
                 kernel(*arguments)
         steps = [common.together(*itertools.starmap(common.bound, share)) for share in calls]
         self._plain = steps[0] if len(steps) == 1 else lambda: crew(len(steps)).run(lambda k: steps[k]())
+
+    def _calls(self, share: Share) -> tuple[tuple[Any, tuple[Any, ...]], ...]:
+        """The kernels of a step without anything given, with their arguments."""
+        sampled = self._sampled(share.voices, share.count, self._own_uniforms)
+        return (self._update, self._model(share.voices, share.weights)), (self._act, sampled)
 
     def force(
         self, k: int, rows: NDArray[np.float64], density: NDArray[Any] | None = None, *, end: bool = False

@@ -1,0 +1,144 @@
+"""One voice in two threads: the drawings of ``cpu``, bit for bit, whatever the second thread does or does not do."""
+
+import gc
+import multiprocessing
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from small_models import small_checkpoint
+from strikes import Strikes
+
+import livesketch as ls
+from livesketch import backends
+from livesketch.backends import cpu_two
+from livesketch.backends.protocol import ACTION
+
+
+def pair(**model):
+    """A batch of either backend for the same model."""
+    checkpoint = small_checkpoint(**model)
+    return backends.load("cpu").open(checkpoint, 1), backends.load("cpu-two").open(checkpoint, 1)
+
+
+def steps(batch, count):
+    return np.concatenate([batch.step().copy() for _ in range(count)])
+
+
+def helpers():
+    return [thread for thread in threading.enumerate() if thread.name == "cpu-two"]
+
+
+@pytest.mark.parametrize("model", [{"hidden": 40}, {"hidden": 37, "mixtures": 20}, {"hidden": 300, "mixtures": 25}])
+def test_it_draws_what_one_thread_draws(model):
+    one, two = pair(**model)
+    drawn = steps(two, 2000)
+    assert drawn.dtype == ACTION
+    assert drawn.tobytes() == steps(one, 2000).tobytes()
+    assert len(set(drawn["drawing"])) > 3
+    assert one.steps == two.steps == 2000
+
+
+@pytest.mark.parametrize("model", [{"hidden": 40}, {"hidden": 300}])
+def test_alone_it_draws_the_same(model, monkeypatch):
+    """As in a fork, whose second thread stayed behind."""
+    one, two = pair(**model)
+    monkeypatch.setattr(cpu_two.Helper, "call", lambda self: None)
+    assert steps(two, 500).tobytes() == steps(one, 500).tobytes()
+
+
+def test_a_late_helper_comes_in_the_middle(monkeypatch):
+    one, two = pair(hidden=300)
+    real, calls = cpu_two.Helper.call, []
+
+    def late(self):
+        calls.append(1)
+        if len(calls) % 50 == 0:
+            real(self)
+
+    monkeypatch.setattr(cpu_two.Helper, "call", late)
+    for _ in range(20):
+        assert steps(two, 100).tobytes() == steps(one, 100).tobytes()
+        time.sleep(0.002)
+
+
+def test_between_other_steps_it_draws_the_same():
+    one, two = pair(hidden=40)
+    rows = np.array([[3.0, -2.0, 0.0], [5.0, 1.0, 1.0]])
+    for k in range(40):
+        assert steps(two, 5).tobytes() == steps(one, 5).tobytes()
+        density = [np.zeros((1, one._head.shape[1])) for _ in range(2)]
+        got = [batch.step(density=seen).tobytes() for batch, seen in zip((one, two), density, strict=True)]
+        assert got[0] == got[1]
+        assert np.array_equal(*density)
+        for batch in (one, two):
+            batch.force(0, rows)
+            if k % 7 == 0:
+                batch.restart(0)
+
+
+def test_broken_off_a_step_is_done_or_has_not_begun():
+    one, two = pair(hidden=300)
+    steps(two, 1)
+    count = 0
+    with Strikes() as strikes:
+        for delay in np.linspace(2e-4, 5e-3, 40):
+            try:
+                strikes.arm(float(delay))
+                while True:
+                    strikes.turn += 1
+                    two.step()
+            except KeyboardInterrupt:
+                count += 1
+    assert count == 40
+    steps(one, two.steps)
+    assert steps(two, 300).tobytes() == steps(one, 300).tobytes()
+
+
+def test_it_rests_comes_again_and_ends():
+    one, two = pair(hidden=40)
+    steps(two, 10)
+    until = time.monotonic() + 20
+    while not two._helper._resting:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    steps(one, 10)
+    assert steps(two, 100).tobytes() == steps(one, 100).tobytes()
+    assert helpers()
+    del two
+    gc.collect()
+    until = time.monotonic() + 20
+    while helpers():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def _drawn(batch, pipe):
+    pipe.send(steps(batch, 50).tobytes())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no fork there")
+def test_a_fork_draws_on():
+    one, two = pair(hidden=40)
+    steps(two, 10), steps(one, 10)
+    here, there = multiprocessing.Pipe()
+    context = multiprocessing.get_context("fork")
+    child = context.Process(target=_drawn, args=(two, there))
+    child.start()
+    assert here.poll(60)
+    assert here.recv() == steps(one, 50).tobytes() == steps(two, 50).tobytes()
+    child.join(30)
+    assert child.exitcode == 0
+
+
+def test_what_it_is_not_for_is_refused():
+    with pytest.raises(ls.BackendUnavailableError, match=r"one voice.*3 voices"):
+        ls.voices("cat", 3, backend="cpu-two")
+    with pytest.raises(ls.BackendUnavailableError, match="hyper cells"):
+        backends.load("cpu-two").open(small_checkpoint(cell="hyper"), 1)
+    with pytest.raises(ls.BackendUnavailableError, match=r"tang.*writes"):
+        ls.text("wuyan", backend="cpu-two")
+    with pytest.raises(ls.BackendUnavailableError, match="cpu-two has none"):
+        ls.sketch("cat", backend="cpu-two", precision="fast")
