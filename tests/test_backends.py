@@ -281,7 +281,7 @@ def test_names_are_used_or_refused():
     assert backends.load("auto").name == "cpu"
     assert backends.load("reference").name == "reference"
     assert backends.load("cuda").name == "cuda"
-    with pytest.raises(BackendUnavailableError, match="expected auto, cpu, reference, cuda"):
+    with pytest.raises(BackendUnavailableError, match="expected auto, cpu, cpu-two, reference, cuda"):
         backends.load("abacus")
 
 

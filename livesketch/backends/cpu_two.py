@@ -63,7 +63,7 @@ class TwoBatch(CpuBatch):
         _, panels, scales, token, sums = self._weights
         inputs, voices, bias, *start, given, hidden, cell, head = self._state
         self._led = shared, panels, scales, token, sums, inputs, voices, bias, *start, given, hidden, cell, head
-        self._helper = Helper((shared, panels, bias, inputs, np.zeros_like(sums), hidden, cell, head))
+        self._helper = Helper((shared, panels, bias, inputs, np.zeros_like(sums), hidden, cell))
         weakref.finalize(self, self._helper.end)
 
     def warm_up(self) -> None:

@@ -9,8 +9,8 @@ from .common import Commands, note
 if TYPE_CHECKING:
     from ..models.checkpoint import Checkpoint, TextCheckpoint
 
-_MANY = 64
-"""Voices enough for the kernels that several threads run."""
+_SOME, _MANY = 2, 64
+"""More than one voice, and enough for the kernels that several threads run."""
 
 
 def _warm(args: argparse.Namespace) -> None:
@@ -28,7 +28,7 @@ def _warm(args: argparse.Namespace) -> None:
 
 
 def _open(checkpoint: "Checkpoint | TextCheckpoint") -> None:
-    """Compiles what the model's first step needs, or loads it, for one voice and for many."""
+    """Compiles what the model's first step needs, or loads it, for one voice, some and many."""
     from .. import backends  # noqa: PLC0415 - likewise
     from ..backends.cpu import CpuBackend  # noqa: PLC0415 - likewise
     from ..models.checkpoint import TextCheckpoint  # noqa: PLC0415 - likewise
@@ -36,9 +36,10 @@ def _open(checkpoint: "Checkpoint | TextCheckpoint") -> None:
     backend = backends.load("cpu")
     assert isinstance(backend, CpuBackend)
     if isinstance(checkpoint, TextCheckpoint):
-        backend.open_text(checkpoint, 1)
+        for voices in (1, _SOME):
+            backend.open_text(checkpoint, voices)
         return
-    for voices in (1, _MANY):
+    for voices in (1, _SOME, _MANY):
         backend.open(checkpoint, voices)
 
 

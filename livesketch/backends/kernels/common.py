@@ -156,7 +156,6 @@ TILE = 6
 _SIX = 4 if MANY else 2
 _TWO, _ONE_VOICE = 2 * _SIX, 2 * _SIX
 _tile6, _tile2, _tile1 = tile(6, _SIX), tile(2, _TWO), tile(1, _ONE_VOICE)
-_tile_half, _HALF_COLUMNS = tile(1, _SIX), _SIX * LANES
 _SIX_COLUMNS, _TWO_COLUMNS, _ONE_COLUMNS = _SIX * LANES, _TWO * LANES, _ONE_VOICE * LANES
 
 
@@ -165,13 +164,6 @@ def product(weights: Any, inputs: Any, n: Any, at: Any, out: Any, row: Any, colu
     """``products`` for one voice n."""
     for j in range(0, WIDTH, _ONE_COLUMNS):
         _tile1(weights, j, inputs, n, at, out, row, column + j)
-
-
-@inner()
-def halved(weights: Any, first: Any, inputs: Any, out: Any, column: Any) -> None:
-    """``product`` for the one voice there is, of half a panel: its columns from ``first`` on."""
-    for j in range(0, WIDTH // 2, _HALF_COLUMNS):
-        _tile_half(weights, first + j, inputs, NIL, NIL, out, NIL, column + j)
 
 
 @inner()

@@ -2,7 +2,7 @@
 
 One thread leads: it makes the inputs ready and says so. Then it takes panels from the first on, and the helper from the
 last, until they meet, so that each mostly reads the same weights every time. The leader does not need the helper: what
-that one does not take, it takes itself, and it waits only for what is taken and not done.
+that one does not take, it takes itself, and it waits only for what is taken and not done. The head is its own.
 """
 
 from typing import Any
@@ -10,17 +10,14 @@ from typing import Any
 import numpy as np
 
 from .atomics import added, pause, put, seen
-from .common import FMA, NIL, UNITS, WIDTH, begin, compiled, halved, inner, paired, place, product
+from .common import FMA, NIL, UNITS, WIDTH, begin, compiled, inner, paired, place, product
 from .lstm import lstm_cell
 
 _LEFT, _DONE, _END = np.int64(0), np.int64(8), np.int64(16)
 """Places of ``shared``, a cache line each: the panels left, how many the helper has done, whether it is to end."""
 PLACES = 24
 _FIELD, _MASK = np.int64(16), np.int64(0xFFFF)
-"""_LEFT holds, so many bits each: the turn, the first panel that is left, and the one behind the last. The gates have
-turns of even numbers; the head, in halves of a panel, has the others."""
-_TURN = np.int64(1 << 32)
-"""Added to _LEFT, it begins the next turn."""
+"""_LEFT holds the first panel that is left above so many bits, below them the one behind the last."""
 _SHARE = 8
 """Of what is left, this part is taken at a time, from either end: that they tell each other of it costs time, too."""
 _PATIENCE = 20_000
@@ -28,19 +25,11 @@ _PATIENCE = 20_000
 
 
 @inner(fastmath=FMA)
-def _panel(turn: Any, item: Any, panels: Any, bias: Any, inputs: Any, sums: Any, hidden: Any, cell: Any,
-           head: Any) -> None:  # fmt: skip
-    if turn & 1:
-        p, behind = hidden.shape[1] // UNITS + (item >> 1), (item & 1) * (WIDTH // 2)
-        column = (item >> 1) * WIDTH + behind
-        for k in range(WIDTH // 2):
-            head[0, place(column + k)] = bias[0, place(p * WIDTH + behind + k)]
-        halved(panels[p], behind, inputs, head, column)
-        return
+def _panel(p: Any, panels: Any, bias: Any, inputs: Any, sums: Any, hidden: Any, cell: Any) -> None:
     for k in range(WIDTH):
-        sums[0, k] = bias[0, place(item * WIDTH + k)]
-    product(panels[item], inputs, NIL, NIL, sums, NIL, NIL)
-    lstm_cell(sums, NIL, cell, hidden, NIL, item * UNITS)
+        sums[0, k] = bias[0, place(p * WIDTH + k)]
+    product(panels[p], inputs, NIL, NIL, sums, NIL, NIL)
+    lstm_cell(sums, NIL, cell, hidden, NIL, p * UNITS)
 
 
 @inner()
@@ -50,7 +39,7 @@ def _count(left: Any) -> Any:
 
 
 @compiled(nogil=True)
-def helped(shared: Any, panels: Any, bias: Any, inputs: Any, sums: Any, hidden: Any, cell: Any, head: Any) -> Any:
+def helped(shared: Any, panels: Any, bias: Any, inputs: Any, sums: Any, hidden: Any, cell: Any) -> Any:
     """Takes panels whenever some are left; False when it is to end, True when there was none for a while."""
     idle = 0
     while idle < _PATIENCE:
@@ -63,7 +52,7 @@ def helped(shared: Any, panels: Any, bias: Any, inputs: Any, sums: Any, hidden: 
             count = _count(left)
             some = count if count < some else some
             for k in range(some):
-                _panel(left >> 32, (left & _MASK) - 1 - k, panels, bias, inputs, sums, hidden, cell, head)
+                _panel((left & _MASK) - 1 - k, panels, bias, inputs, sums, hidden, cell)
             added(shared, _DONE, some if some > 0 else 0)
             idle = 0
         else:
@@ -85,28 +74,32 @@ def led(shared: Any, panels: Any, scales: Any, token: Any, sums: Any, inputs: An
             given[0, k] = token[k]
     for k in range(5):
         inputs[0, k] = given[0, k] * scales[0, k]
+    for k in range(units):
+        inputs[0, place(5 + k)] = hidden[0, k] * scales[0, place(5 + k)]
+    paired(inputs, NIL, panels)
     gates = units // UNITS
-    turn = (seen(shared, _LEFT) >> 32) | 1
-    for part in range(2):
-        turn += 1
-        for k in range(units):
-            inputs[0, place(5 + k)] = hidden[0, k] * scales[part, place(5 + k)]
-        paired(inputs, NIL, panels)
-        items = gates if part == 0 else 2 * (panels.shape[0] - gates)
-        put(shared, _DONE, 0)
-        put(shared, _LEFT, turn * _TURN + items)
-        own, count = 0, items
-        while count > 0:
-            some = count // _SHARE if count > _SHARE else 1
-            left = added(shared, _LEFT, some << _FIELD)
-            count = _count(left)
-            some = count if count < some else some
-            for k in range(some):
-                _panel(turn, ((left >> _FIELD) & _MASK) + k, panels, bias, inputs, sums, hidden, cell, head)
-            own += some if some > 0 else 0
-            count = _count(seen(shared, _LEFT))
-        while seen(shared, _DONE) < items - own:
-            pause()
+    put(shared, _DONE, 0)
+    put(shared, _LEFT, gates)
+    own, count = 0, gates
+    while count > 0:
+        some = count // _SHARE if count > _SHARE else 1
+        left = added(shared, _LEFT, some << _FIELD)
+        count = _count(left)
+        some = count if count < some else some
+        for k in range(some):
+            _panel(((left >> _FIELD) & _MASK) + k, panels, bias, inputs, sums, hidden, cell)
+        own += some if some > 0 else 0
+        count = _count(seen(shared, _LEFT))
+    while seen(shared, _DONE) < gates - own:
+        pause()
+    for k in range(units):
+        inputs[0, place(5 + k)] = hidden[0, k] * scales[1, place(5 + k)]
+    paired(inputs, NIL, panels)
+    for p in range(gates, panels.shape[0]):  # shared out in turn it would take as long
+        first = (p - gates) * WIDTH
+        for k in range(WIDTH):
+            head[0, place(first + k)] = bias[0, place(p * WIDTH + k)]
+        product(panels[p], inputs, NIL, NIL, head, NIL, first)
 
 
 def end(shared: Any) -> None:
