@@ -870,6 +870,7 @@ def test_an_output_of_a_player_that_still_waits_for_its_bar_is_in_use(model):
 # Many, and the system
 
 
+@pytest.mark.slow
 def test_a_hundred_players_start_swap_and_hush(model):
     outs = [Strict() for _ in range(100)]
     for k, out in enumerate(outs):

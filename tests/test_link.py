@@ -298,6 +298,7 @@ def real(peer_module):
     made.close()
 
 
+@pytest.mark.slow
 def test_two_processes_share_tempo_and_beat(real: RealPeer) -> None:
     from conftest import skip_or_fail
 

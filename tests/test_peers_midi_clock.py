@@ -40,6 +40,7 @@ client.close_port(); client.delete()
     assert "MIDI clock to <midi 'peer:in'" in got["says"]
 
 
+@pytest.mark.slow
 def test_a_peers_clock_is_followed(jack: Jack) -> None:
     program = """
 drum = peer_out("drum machine")
@@ -78,6 +79,7 @@ drum.close_port(); drum.delete()
     assert got["after"][1] == pytest.approx(96, rel=0.03)
 
 
+@pytest.mark.slow
 def test_the_playing_process_sends_the_shared_beat(jack: Jack) -> None:
     program = """
 client, got = peer_in()

@@ -102,6 +102,7 @@ def test_windows_end_before_their_target_and_never_hold_another_document():
     assert label.tolist() == [1, 1, 1, 1, 0, 0]
 
 
+@pytest.mark.slow
 def test_the_suite_measures_all_alike_and_writes_it(poems, tmp_path, monkeypatch, capsys):  # noqa: F811
     model = tmp_path / "a.safetensors"
     train(poems, model, steps=2)

@@ -366,6 +366,7 @@ def test_strokes_that_were_fed_while_the_pen_was_up_are_made_again(model, tmp_pa
     assert (found.first_difference, found.unchecked, found.given) == ("", "", 3)
 
 
+@pytest.mark.slow
 def test_what_was_played_in_another_process_is_made_again(model, tmp_path):
     stream, path = ls.sketch(model, seed=4), tmp_path / "a.jsonl"
     player = ls.play(stream, ls.trace(path), rate=2000, name="there", engine="process")

@@ -484,6 +484,7 @@ def test_samples_are_the_same_for_the_same_seed_and_follow_the_model(trained):
 # Eval and the command line
 
 
+@pytest.mark.slow
 def test_eval_gives_what_the_training_found(trained, poems, run_cli):
     checkpoint = load_text(trained / "poems.safetensors")
     found = measure_text(checkpoint, poems)

@@ -288,6 +288,7 @@ def test_a_training_leaves_a_model_a_card_samples_and_a_log(trained):
     assert next(stream).step == 0
 
 
+@pytest.mark.slow
 def test_eval_gives_the_losses_that_the_training_found(trained, data, run_cli):
     checkpoint = load_checkpoint(trained / "zigzag.safetensors")
     measured = measure(checkpoint, data)
@@ -301,6 +302,7 @@ def test_eval_gives_the_losses_that_the_training_found(trained, data, run_cli):
     assert found["losses"]["zig"]["L_KL"] == pytest.approx(float(measured.by_class["zig"].l_kl))
 
 
+@pytest.mark.slow
 def test_eval_refuses_a_class_that_the_model_does_not_have(trained, data, tmp_path, run_cli):
     other = tmp_path / "elephant.npz"
     other.write_bytes(data[0].read_bytes())
@@ -344,6 +346,7 @@ def test_a_full_disk_leaves_the_old_model(trained, data, tmp_path, monkeypatch):
     assert not list(tmp_path.glob(".livesketch-*"))
 
 
+@pytest.mark.slow
 def test_a_training_begins_from_a_model(trained, data, tmp_path, run_cli):
     """Known labels keep their vectors, new ones begin at the mean; the sizes are the model's."""
     model = trained / "zigzag.safetensors"

@@ -388,6 +388,7 @@ def test_no_standard_output_at_all(here, monkeypatch, capsys):
     assert capsys.readouterr().err == "1 x own, seed 1\n"
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_early(here):
     line = f"{sys.executable} -m livesketch write own.safetensors -n 100000000 --seed 1 | head -n 1"
     done = subprocess.run(
