@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from llvmlite import ir
 from numba import njit, typeof, types
 from numba.core.caching import FunctionCache
 from numba.extending import intrinsic, overload
@@ -199,24 +200,24 @@ def bf16(values: NDArray[np.float32]) -> NDArray[np.uint16]:
     return np.asarray((bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16), np.uint16)
 
 
-def as_input(value: Any, out: Any) -> Any:
-    """A number the way an array of inputs keeps it: ``bf16`` where that is of uint16."""
-    raise NotImplementedError
+def _as_input_of(_: Any, value: Any, out: Any) -> Any:  # noqa: ARG001 - what an intrinsic takes
+    """The lines of ``bf16`` in LLVM's words, where ``out`` is of uint16."""
+    narrow = out.dtype == types.uint16
+
+    def generate(_: Any, builder: Any, __: Any, values: Any) -> Any:
+        if not narrow:
+            return values[0]
+        word, half = ir.IntType(32), ir.IntType(16)
+        bits, shift = builder.bitcast(values[0], word), ir.Constant(word, 16)
+        odd = builder.and_(builder.lshr(bits, shift), ir.Constant(word, 1))
+        rounded = builder.add(builder.add(bits, ir.Constant(word, 0x7FFF)), odd)
+        return builder.trunc(builder.lshr(rounded, shift), half)
+
+    return (types.uint16 if narrow else types.float32)(types.float32, out), generate
 
 
-@overload(as_input, inline="always")
-def _as_input_of(value: Any, out: Any) -> Any:  # noqa: ARG001 - the same arguments
-    def kept(value: Any, out: Any) -> Any:  # noqa: ARG001 - likewise
-        return value
-
-    if out.dtype != types.uint16:
-        return kept
-
-    def rounded(value: Any, out: Any) -> Any:  # noqa: ARG001 - likewise
-        bits = _bits(value)
-        return np.uint16((bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16))
-
-    return rounded
+as_input: Any = intrinsic(_as_input_of)
+"""``as_input(value, out)``: a float32 the way an array of inputs keeps it, ``bf16`` where that is of uint16."""
 
 
 def paired(inputs: Any, n: Any, weights: Any) -> None:
@@ -234,18 +235,6 @@ def _paired_of(inputs: Any, n: Any, weights: Any) -> Any:  # noqa: ARG001 - the 
             inputs[n, k] -= _f(1 - (k & 1)) * _SHARE * inputs[n, place(k + 1)]
 
     return together if weights.dtype == types.int16 else alone
-
-
-def _bits_of(_: Any, value: Any) -> Any:  # noqa: ARG001 - what an intrinsic takes
-    """The bits of a float32, as uint32."""
-
-    def generate(context: Any, builder: Any, _: Any, values: Any) -> Any:
-        return builder.bitcast(values[0], context.get_value_type(types.uint32))
-
-    return types.uint32(types.float32), generate
-
-
-_bits: Any = intrinsic(_bits_of)
 
 
 @inner(fastmath=FMA)
