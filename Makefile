@@ -6,6 +6,8 @@ PYTHON ?= python3
 VENV ?= .venv
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check
 TESTS ?=
+# One more than there are cores, as some tests only wait; at most 4.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(4, 1 + (os.cpu_count() or 1)))')
 SEED ?= 23
 JS = benchmarks/js/node_modules
 
@@ -25,7 +27,7 @@ demo: $(VENV)/.livesketch ## Draw the bundled cat: in this terminal, over OSC to
 	else echo "Port 9000 was taken, so what arrived there was not shown"; fi
 
 test: $(VENV)/.livesketch-dev ## The quick tests, at most 5 minutes (TESTS="-k osc" for some of them)
-	$(VENV)/bin/python -m pytest -m "not slow" -n auto --maxprocesses 4 --dist loadfile $(TESTS)
+	$(VENV)/bin/python -m pytest -m "not slow" -n $(WORKERS) --dist loadfile $(TESTS)
 
 test-slow: $(VENV)/.livesketch-dev ## The long tests
 	$(VENV)/bin/python -m pytest -m slow $(TESTS)

@@ -186,6 +186,7 @@ def pairs(shared):
     return out
 
 
+@pytest.mark.slow
 def test_every_official_pair_agrees_in_every_point(pairs):
     """Measured: all 2,423 drawings, 13,768 strokes, exactly. So point counts agree, and every distance is 0."""
     exact = strokes = 0

@@ -341,7 +341,10 @@ time.sleep(60)
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGKILL, *(pytest.param(number, marks=pytest.mark.slow) for number in (signal.SIGTERM, signal.SIGINT))],
+)
 def test_where_the_prompt_dies_the_pen_is_lifted_and_the_process_gone_within_a_second(model, tmp_path, number):
     path = tmp_path / "a.jsonl"
     parent = subprocess.Popen(

@@ -44,6 +44,7 @@ def test_every_public_name_has_help() -> None:
     assert without == []
 
 
+@pytest.mark.slow
 def test_submodules_do_not_replace_public_names() -> None:
     """A submodule that is imported becomes an attribute of its package: `ls.models()` must survive it."""
     program = f"""

@@ -346,6 +346,7 @@ def assert_sound(count: int, seed: int) -> None:
     assert toned > count / 4, "tones are rarely given up"
 
 
+@pytest.mark.slow
 def test_two_hundred_poems_pass_the_checker():
     assert_sound(200, seed=1)
 

@@ -15,7 +15,7 @@ def test_named_models_are_made_ready(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(BACKEND, "_warm", set())
     assert main(["warm", str(path)]) == 0
     assert {kinds[0] for kinds in BACKEND._warm} == {"lstm"}
-    assert len(BACKEND._warm) == 2  # one voice, and many in threads
+    assert len(BACKEND._warm) == 3  # one voice, some, and many in threads
     assert "1 model ready" in capsys.readouterr().out
 
 
