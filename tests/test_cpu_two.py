@@ -101,7 +101,7 @@ def test_it_rests_comes_again_and_ends():
     one, two = pair(hidden=40)
     steps(two, 10)
     until = time.monotonic() + 20
-    while not two._helper._resting:
+    while not two._helper.resting:
         assert time.monotonic() < until
         time.sleep(0.01)
     steps(one, 10)
@@ -113,6 +113,47 @@ def test_it_rests_comes_again_and_ends():
     while helpers():
         assert time.monotonic() < until
         time.sleep(0.01)
+
+
+def test_interrupted_as_it_is_called_it_comes_again(monkeypatch):
+    """As in the first step after a pause: whatever is broken off there, the next step calls it again."""
+    one, two = pair(hidden=40)
+    steps(two, 5), steps(one, 5)
+    monkeypatch.setattr(two._helper, "resting", True)
+    count = 0
+    with Strikes() as strikes:
+        for delay in np.linspace(2e-4, 2e-3, 40):
+            try:
+                strikes.arm(float(delay))
+                while True:
+                    strikes.turn += 1
+                    two._helper.resting = True
+                    two.step()
+            except KeyboardInterrupt:
+                count += 1
+    assert count == 40
+    steps(one, two.steps - one.steps)
+    assert steps(two, 200).tobytes() == steps(one, 200).tobytes()
+
+
+@pytest.mark.parametrize("name", ["cpu", "cpu-two"])
+def test_too_deep_in_calls_nothing_is_done_or_all(name):
+    checkpoint = small_checkpoint(hidden=40)
+    plain, batch = (backends.load(own).open(checkpoint, 1) for own in ("cpu", name))
+    steps(plain, 5), steps(batch, 5)
+
+    def down(depth):
+        return batch.step() if depth == 0 else down(depth - 1)
+
+    failed = 0
+    for depth in range(sys.getrecursionlimit() - 120, sys.getrecursionlimit()):
+        try:
+            down(depth)
+        except RecursionError:
+            failed += 1
+    assert 0 < failed < 120
+    steps(plain, batch.steps - 5)
+    assert steps(batch, 300).tobytes() == steps(plain, 300).tobytes()
 
 
 def _drawn(batch, pipe):
@@ -134,11 +175,21 @@ def test_a_fork_draws_on():
 
 
 def test_what_it_is_not_for_is_refused():
-    with pytest.raises(ls.BackendUnavailableError, match=r"one voice.*3 voices"):
+    with pytest.raises(ls.BackendUnavailableError, match=r"3 voices.*one voice"):
         ls.voices("cat", 3, backend="cpu-two")
     with pytest.raises(ls.BackendUnavailableError, match="hyper cells"):
         backends.load("cpu-two").open(small_checkpoint(cell="hyper"), 1)
     with pytest.raises(ls.BackendUnavailableError, match=r"tang.*writes"):
         ls.text("wuyan", backend="cpu-two")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LIVESKETCH_THREADS", "1")
+        with pytest.raises(ls.BackendUnavailableError, match="one thread"):
+            ls.sketch("cat", backend="cpu-two")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            threading.Thread, "start", lambda self: (_ for _ in ()).throw(RuntimeError("can't start new thread"))
+        )
+        with pytest.raises(ls.BackendUnavailableError, match="no second thread"):
+            ls.sketch("cat", backend="cpu-two")
     with pytest.raises(ls.BackendUnavailableError, match="cpu-two has none"):
         ls.sketch("cat", backend="cpu-two", precision="fast")

@@ -117,7 +117,12 @@ class CpuBatch(NumpyBatch):
     ) -> NDArray[Any]:
         """``Batch.step``."""
         if uniforms is None and steer is None and density is None:
-            self._plain()
+            try:
+                self._plain()
+            except BaseException:
+                if self._plain != self._first_step:
+                    self._plain = self._step_again
+                raise
             return self.actions
         everyone = slice(None)
         with self.whole():
@@ -131,12 +136,20 @@ class CpuBatch(NumpyBatch):
 
     def _first_step(self) -> None:
         """Compiles; the steps that follow call what is compiled, without looking at its arguments' types again."""
-        calls = [self._calls(share) for share in self._shares]
         with self.whole():
-            for kernel, arguments in itertools.chain(*calls):
+            for kernel, arguments in itertools.chain(*map(self._calls, self._shares)):
                 kernel(*arguments)
-        steps = [common.together(*itertools.starmap(common.bound, share)) for share in calls]
-        self._plain = steps[0] if len(steps) == 1 else lambda: crew(len(steps)).run(lambda k: steps[k]())
+        self._plain = self._bound()
+
+    def _step_again(self) -> None:
+        """The one after one that was broken off."""
+        self._plain = self._bound()
+        self._plain()
+
+    def _bound(self) -> Callable[[], object]:
+        """A step of what is compiled."""
+        steps = [common.together(*itertools.starmap(common.bound, self._calls(share))) for share in self._shares]
+        return steps[0] if len(steps) == 1 else lambda: crew(len(steps)).run(lambda k: steps[k]())
 
     def _calls(self, share: Share) -> tuple[tuple[Any, tuple[Any, ...]], ...]:
         """The kernels of a step without anything given, with their arguments."""

@@ -1,11 +1,13 @@
-"""The backend ``cpu-two``: each step of one voice in two threads, for whoever wants the next action as soon as may be.
+"""The backend ``cpu-two``: each step of one voice in two threads, for whoever takes step after step without a rest.
 
 The second thread looks for work in a loop while steps follow each other, which takes a core; a moment after the last
-step it rests. The drawings are those of ``cpu``, bit for bit.
+step it rests, so where steps are milliseconds apart it is of no use. The drawings are those of ``cpu``, bit for bit.
 """
 
 import threading
 import weakref
+from collections.abc import Callable
+from queue import SimpleQueue
 from typing import Any, Final
 
 import numpy as np
@@ -13,42 +15,39 @@ import numpy as np
 from ..errors import BackendUnavailableError
 from ..models.checkpoint import Checkpoint, TextCheckpoint
 from .cpu import CpuBackend, CpuBatch, Share
+from .crew import threads
 from .kernels import lstm_two
 from .text_cpu import TextCpuBatch
 
-_ONLY: Final = "backend 'cpu-two' is for one voice of a model that draws, with lstm cells; try backend='cpu'"
+_ONLY: Final = "expected one voice of a model that draws, with lstm cells; try the backend cpu"
 
 
 class Helper:
-    """The second thread; it begins with the first step."""
+    """The second thread. Nobody waits for it but for panels that it has taken, and whoever calls it writes nothing."""
 
     def __init__(self, arguments: tuple[Any, ...]) -> None:
         self.arguments = arguments
-        self._resting = True
-        self._called = threading.Event()
-        self._thread: threading.Thread | None = None
+        self.resting = True
+        self._calls: SimpleQueue[None] = SimpleQueue()
+        threading.Thread(target=self._work, name="cpu-two", daemon=True).start()
 
     def call(self) -> None:
         """So that it looks for work."""
-        if self._resting:
-            self._resting = False
-            self._called.set()
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="cpu-two", daemon=True)
-                self._thread.start()
+        if self.resting and self._calls.empty():
+            self._calls.put(None)
 
     def end(self) -> None:
         """Lets the thread end, soon."""
         lstm_two.end(self.arguments[0])
-        self._called.set()
+        self._calls.put(None)
 
     def _work(self) -> None:
         while True:
-            self._called.wait()
-            self._called.clear()
+            self._calls.get()
+            self.resting = False
             if not lstm_two.helped(*self.arguments):
                 return
-            self._resting = True
+            self.resting = True
 
 
 class TwoBatch(CpuBatch):
@@ -77,15 +76,14 @@ class TwoBatch(CpuBatch):
         (_, act) = super()._calls(share)
         return (lstm_two.led, self._led), act
 
-    def _first_step(self) -> None:
-        super()._first_step()
-        alone, call = self._plain, self._helper.call
+    def _bound(self) -> Callable[[], object]:
+        alone, call = super()._bound(), self._helper.call
 
-        def together() -> None:
+        def step() -> None:
             call()
             alone()
 
-        self._plain = together
+        return step
 
 
 class TwoBackend(CpuBackend):
@@ -98,17 +96,23 @@ class TwoBackend(CpuBackend):
         """``CpuBackend.open``.
 
         Raises:
-            BackendUnavailableError: several voices, or another cell.
+            BackendUnavailableError: several voices, another cell, one core only, or no more threads.
         """
         if size != 1 or checkpoint.cell != "lstm":
-            raise BackendUnavailableError(f"{_ONLY}, here for {size} voices with {checkpoint.cell} cells")
-        batch = TwoBatch(checkpoint)
+            voices = "1 voice" if size == 1 else f"{size} voices"
+            raise BackendUnavailableError(f"backend 'cpu-two' for {voices} with {checkpoint.cell} cells: {_ONLY}")
+        if threads() < 2:
+            raise BackendUnavailableError("backend 'cpu-two' where one thread may run at a time; try the backend cpu")
+        try:
+            batch = TwoBatch(checkpoint)
+        except RuntimeError as err:
+            raise BackendUnavailableError(f"backend 'cpu-two' has no second thread: {err}") from err
         self._warm_up(batch)
         return batch
 
     def open_text(self, checkpoint: TextCheckpoint, size: int) -> TextCpuBatch:  # noqa: ARG002 - as another
         """Refuses: see ``open``."""
-        raise BackendUnavailableError(f"{_ONLY}; {checkpoint.name!r} writes")
+        raise BackendUnavailableError(f"backend 'cpu-two' for {checkpoint.name!r}, which writes: {_ONLY}")
 
 
 BACKEND = TwoBackend()

@@ -94,7 +94,7 @@ def add_model(
         help=f"0 greedy, 0.2 tame, 1.2 wild (default {said or temperature})",
     )  # fmt: skip
     parser.add_argument("--convention", help="what temperature means: js, paper, magenta (default js)")
-    parser.add_argument("--backend", default="auto", help="auto, cpu, reference, cuda (default auto)")
+    parser.add_argument("--backend", default="auto", help="auto, cpu, cpu-two, reference, cuda (default auto)")
 
 
 def add_page(parser: Any, page: str | None = "a4", said: str = "a4") -> None:

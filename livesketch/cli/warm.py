@@ -31,6 +31,7 @@ def _open(checkpoint: "Checkpoint | TextCheckpoint") -> None:
     """Compiles what the model's first step needs, or loads it, for one voice, some and many."""
     from .. import backends  # noqa: PLC0415 - likewise
     from ..backends.cpu import CpuBackend  # noqa: PLC0415 - likewise
+    from ..backends.crew import threads  # noqa: PLC0415 - likewise
     from ..models.checkpoint import TextCheckpoint  # noqa: PLC0415 - likewise
 
     backend = backends.load("cpu")
@@ -41,6 +42,8 @@ def _open(checkpoint: "Checkpoint | TextCheckpoint") -> None:
         return
     for voices in (1, _SOME, _MANY):
         backend.open(checkpoint, voices)
+    if checkpoint.cell == "lstm" and threads() > 1:
+        backends.load("cpu-two").open(checkpoint, 1)
 
 
 def add(commands: Commands) -> None:

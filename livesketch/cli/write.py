@@ -192,7 +192,7 @@ def add(commands: Commands) -> None:
     write.add_argument("--temperature", type=float, help="0 greedy, 0.6 tame, 1.4 wild (default 1)")
     add_text(write)
     write.add_argument("--seed", type=int, help="writes the same again (default: a fresh one, printed at the end)")
-    write.add_argument("--backend", default="auto", help="auto, cpu, reference, cuda (default auto)")
+    write.add_argument("--backend", default="auto", help="auto, cpu, cpu-two, reference, cuda (default auto)")
     hand = write.add_argument_group("by hand")
     hand.add_argument("--handwrite", metavar="FILE.svg", help="also write it by hand, stroke by stroke, on a page")
     hand.add_argument(

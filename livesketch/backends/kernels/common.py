@@ -125,7 +125,10 @@ def bound(kernel: Any, arguments: tuple[Any, ...]) -> Callable[[], object]:
 
 
 def together(*calls: Callable[[], object]) -> Callable[[], object]:
-    """Calls of kernels as one, one after the other: from C, so that no signal is heeded between them."""
+    """Calls of kernels as one, one after the other: from C, so that no signal is heeded between them.
+
+    What was broken off by an exception (too deep a recursion, no memory) is not to be called again: make another.
+    """
     each = map(operator.call, itertools.cycle(calls))
     return zip(*[each] * len(calls), strict=False).__next__
 

@@ -18,10 +18,10 @@ _FEW = 48
 
 
 @inner()
-def _bucket(place: Any) -> Any:
+def _bucket(distance: Any) -> Any:
     """Of the buckets from the largest score down; a smaller score is never in an earlier one."""
-    place = np.int64(place)
-    return place if place < BUCKETS else BUCKETS - 1
+    bucket = np.int64(distance)
+    return bucket if bucket < BUCKETS else BUCKETS - 1
 
 
 @inner()
