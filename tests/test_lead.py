@@ -12,6 +12,7 @@ from test_latent import KINDS
 
 import livesketch as ls
 from livesketch.models.checkpoint import save_checkpoint
+from livesketch.player.ahead import Ahead
 from livesketch.player.desk import Desk
 
 LEAD = 0.001
@@ -211,3 +212,29 @@ def test_the_next_player_on_the_beat_doubles_no_moment_and_leaves_none_out(model
     assert xs[:count] == [a.x for a in ls.sketch(model, seed=3).take(count)]
     assert xs[count:] == [a.x for a in ls.sketch(model, seed=4).take(len(xs) - count)]
     assert swap.at == pytest.approx(swapped)
+
+
+@pytest.mark.parametrize("model", ["cat", "shakespeare"])
+def test_a_change_while_voices_take_a_step_is_noted_with_the_next(model, monkeypatch):
+    """Whoever sets a control from another thread waits for the step, or a recording says it one step too early."""
+    stream = ls.voices(model, 2, seed=1)
+    ahead, kind, setting = Ahead(stream), type(stream), []
+    real = kind.events
+
+    def events(self):
+        found = real(self)
+        if not setting:
+            setting.append(threading.Thread(target=setattr, args=(stream, "temperature", 0.3)))
+            setting[0].start()
+            setting[0].join(0.2)
+        return found
+
+    monkeypatch.setattr(kind, "events", events)
+    assert ahead.make()
+    setting[0].join(20)
+    first = ahead.first()
+    assert ("temperature", 0.3) not in first.changes
+    assert ahead.take(first)
+    assert ahead.make()
+    assert ("temperature", 0.3) in ahead.first().changes
+    ahead.close()

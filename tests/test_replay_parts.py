@@ -58,7 +58,12 @@ def swaps(model, path, rate=2000):
     sign.wait(60)
     player = ls.play(one, [sign, trace], **how)
     sign.wait(20)
-    one.feed([[[0, 0], [9, 9], [20, 0]]])
+    while True:
+        try:
+            one.feed([[[0, 0], [9, 9], [20, 0]]])
+            break
+        except ls.StrokesError:  # the drawing has no room for them: in the next one, then
+            sign.wait(3)
     one.z = [0.5] * len(one.z)
     sign.wait(60)
     player.stop()

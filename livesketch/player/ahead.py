@@ -1,5 +1,6 @@
 """Steps that are made before they are due, and taken back where somebody changes what comes next."""
 
+import contextlib
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -99,8 +100,9 @@ class Ahead:
         Raises:
             Whatever the stream raises, once all that was made before is played.
         """
-        if not self.rewindable:
-            return not self._over and self._make()
+        if not self.rewindable:  # under the lock where there is one: a change is noted with the step that it is for
+            with getattr(self._stream, "lock", contextlib.nullcontext()):
+                return not self._over and self._make()
         with self._stream.lock:
             ends = self._whole and self._made and boundary(self._made[-1].events[-1], "drawing")
             if self._over or self._error is not None or ends:
