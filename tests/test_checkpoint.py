@@ -311,6 +311,7 @@ def test_a_file_cut_anywhere_is_refused(tmp_path: Path) -> None:
         load_checkpoint(path)
 
 
+@pytest.mark.slow
 @given(place=st.integers(0, 10**6), bit=st.integers(0, 7), dtype=st.sampled_from(["int16", "float16", "float32"]))
 @settings(max_examples=500)
 def test_flipped_bits_are_refused_or_give_a_sound_model(

@@ -102,8 +102,18 @@ def test_python_blocks_run(
         engine.close()
 
 
+LONG = {"README.md", "bulk.md"}
+"""Documents whose commands take several seconds each."""
+
+
 @pytest.mark.parametrize(
-    "path", [path for path in DOCUMENTS if any(b.kind == "console" for b in blocks(path))], ids=name_of
+    "path",
+    [
+        pytest.param(path, marks=pytest.mark.slow if path.name in LONG else ())
+        for path in DOCUMENTS
+        if any(b.kind == "console" for b in blocks(path))
+    ],
+    ids=name_of,
 )
 def test_console_blocks_run(
     path: Path,

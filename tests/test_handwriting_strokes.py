@@ -277,6 +277,7 @@ def test_hershey_letters_stand_on_one_line_with_their_own_widths():
     assert font.glyph("é") is font.glyph("床") is None
 
 
+@pytest.mark.slow
 def test_all_hershey_fonts_have_letters_of_some_width():
     for name in hershey.fonts():
         font = Hershey(name)

@@ -512,6 +512,7 @@ def test_voices_whose_z_stays_are_not_conditioned_again(models):
     assert [k for k, _ in calls] == [3]
 
 
+@pytest.mark.slow
 def test_ctrl_c_at_any_line_of_a_change_leaves_the_same_drawing(models):
     """As the same test of a plain step, where the step begins a drawing with a z of its own, or takes a new one."""
 

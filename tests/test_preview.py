@@ -151,6 +151,7 @@ def test_without_a_display_a_clear_error_and_no_pyglet_in_the_players_process(tm
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 def test_the_command_line_says_it_too(run_cli: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     if sys.platform != "linux":
         pytest.skip("elsewhere there is always a screen")

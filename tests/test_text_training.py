@@ -151,6 +151,7 @@ def test_another_corpus_or_network_cannot_go_on(poems, tmp_path):
         run_of([poems[0], other]).resume(state)
 
 
+@pytest.mark.slow
 def test_not_a_number_is_said_and_the_weights_stay(poems):
     run = run_of(poems)
     run.advance()
@@ -538,6 +539,7 @@ def arguments(sources, output, *more):
     return [sys.executable, "-m", "livesketch", "train", "text", *map(str, sources), "-o", str(output), *options, *more]
 
 
+@pytest.mark.slow
 def test_the_command_line_trains(poems, tmp_path, run_cli):
     done = run_cli(*arguments(poems, tmp_path / "a.safetensors", "--no-openings", "--steps=2", "--licence=CC0")[3:])
     assert done.stdout.strip() == str(tmp_path / "a.safetensors")
