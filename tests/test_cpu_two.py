@@ -27,6 +27,21 @@ def steps(batch, count):
     return np.concatenate([batch.step().copy() for _ in range(count)])
 
 
+def storm(step, longest):
+    """Ctrl-C at forty moments of what is done over and over."""
+    count = 0
+    with Strikes() as strikes:
+        for delay in np.linspace(2e-4, longest, 40):
+            try:
+                strikes.arm(float(delay))
+                while True:
+                    strikes.turn += 1
+                    step()
+            except KeyboardInterrupt:
+                count += 1
+    assert count == 40
+
+
 def helpers():
     return [thread for thread in threading.enumerate() if thread.name == "cpu-two"]
 
@@ -82,17 +97,7 @@ def test_between_other_steps_it_draws_the_same():
 def test_broken_off_a_step_is_done_or_has_not_begun():
     one, two = pair(hidden=300)
     steps(two, 1)
-    count = 0
-    with Strikes() as strikes:
-        for delay in np.linspace(2e-4, 5e-3, 40):
-            try:
-                strikes.arm(float(delay))
-                while True:
-                    strikes.turn += 1
-                    two.step()
-            except KeyboardInterrupt:
-                count += 1
-    assert count == 40
+    storm(two.step, 5e-3)
     steps(one, two.steps)
     assert steps(two, 300).tobytes() == steps(one, 300).tobytes()
 
@@ -115,23 +120,16 @@ def test_it_rests_comes_again_and_ends():
         time.sleep(0.01)
 
 
-def test_interrupted_as_it_is_called_it_comes_again(monkeypatch):
+def test_interrupted_as_it_is_called_it_comes_again():
     """As in the first step after a pause: whatever is broken off there, the next step calls it again."""
     one, two = pair(hidden=40)
     steps(two, 5), steps(one, 5)
-    monkeypatch.setattr(two._helper, "resting", True)
-    count = 0
-    with Strikes() as strikes:
-        for delay in np.linspace(2e-4, 2e-3, 40):
-            try:
-                strikes.arm(float(delay))
-                while True:
-                    strikes.turn += 1
-                    two._helper.resting = True
-                    two.step()
-            except KeyboardInterrupt:
-                count += 1
-    assert count == 40
+
+    def first_after_a_pause():
+        two._helper.resting = True
+        two.step()
+
+    storm(first_after_a_pause, 2e-3)
     steps(one, two.steps - one.steps)
     assert steps(two, 200).tobytes() == steps(one, 200).tobytes()
 

@@ -191,7 +191,7 @@ class CpuBatch(NumpyBatch):
     def _take(self, some: slice, row: NDArray[np.float64], out: NDArray[Any]) -> None:
         """Some voices take a stroke-3 row, data units, as their own; ``out`` receives their actions."""
         dx, dy, lift = row.tolist()
-        self._moves[:] = dx / self.scale, dy / self.scale, int(lift), 0
+        self._moves[some] = dx / self.scale, dy / self.scale, int(lift), 0
         sampled = self._sampled(some, self._uncounted, self._moves[some], forced=True, actions=out)
         common.together(partial(self._update, *self._model(some)), partial(self._act, *sampled))()
 
