@@ -59,7 +59,7 @@ class CpuBatch(NumpyBatch):
         self._weights, self._state = laid.weights, (*laid.scratch, *own)
         self._shares = [
             Share(
-                some, tuple(array.copy() if k in laid.own else array for k, array in enumerate(laid.weights)),
+                some, tuple(common.aligned(array) if k in laid.own else array for k, array in enumerate(laid.weights)),
                 self.count if not some.start else np.zeros(1, np.int64),
             )
             for some in shares(size, common.TILE)

@@ -53,14 +53,15 @@ def laid_out(checkpoint: Checkpoint, size: int, *, fast: bool = False) -> Laid:
     parts = _BUILDERS[checkpoint.cell](checkpoint, rounded if fast else raw)
     own = np.array(checkpoint.start_token, np.float32), np.zeros((common.TILE, common.WIDTH), np.float32)
     several = (True if size > 1 else None,) if checkpoint.cell == "lstm" else ()
-    weights = *several, *parts.weights, *own
+    given = *several, *parts.weights, *own
+    weights = tuple(common.aligned(part) if isinstance(part, np.ndarray) else part for part in given)
     numbers = (str(array.dtype) for array in parts.weights if isinstance(array, np.ndarray))
     return Laid(
         importlib.import_module(f".kernels.{checkpoint.cell}", __package__).update,
         weights,
         (
-            *(np.zeros((size, length), np.uint16 if fast else np.float32) for length in parts.inputs),
-            *(np.zeros((size, *shape), np.float32) for shape in parts.scratch),
+            *(common.aligned(np.zeros((size, length), np.uint16 if fast else np.float32)) for length in parts.inputs),
+            *(common.aligned(np.zeros((size, *shape), np.float32)) for shape in parts.scratch),
         ),
         (len(weights) - 1, *parts.own),
         (checkpoint.cell, str(several), *numbers),

@@ -75,7 +75,7 @@ class _Panels:
 
     def rows(self) -> Array:
         """All of them, (R, 128)."""
-        return np.concatenate(self._parts)
+        return common.aligned(np.concatenate(self._parts))
 
 
 def _in_panels(values: Array) -> Array:

@@ -29,6 +29,9 @@ WIDTH = 4 * UNITS
 ROWS = 4
 """Rows of a panel taken per turn; k is padded to a multiple with zero rows."""
 
+LINE = 64
+"""Bytes of a cache line."""
+
 INPUT = 8
 """Rows of the stroke-5 input where it has a sum of its own: whole turns."""
 
@@ -269,6 +272,15 @@ def head_of(weights: Any, scales: Any, bias: Any, hidden: Any, first: Any, last:
             for k in range(WIDTH):
                 head[n, place(q * WIDTH + k)] = bias[q, k]
         products(weights[q], inputs, first, NIL, head, first, q * WIDTH, last - first)
+
+
+def aligned(values: NDArray[Any]) -> NDArray[Any]:
+    """A copy that begins where a cache line does; elsewhere half of what ``products`` loads would lie in two lines."""
+    memory = np.empty(values.nbytes + LINE, np.uint8)
+    first = -memory.ctypes.data % LINE
+    out = memory[first : first + values.nbytes].view(values.dtype).reshape(values.shape)
+    out[...] = values
+    return out
 
 
 def pack(matrix: NDArray[Any], rows: int) -> NDArray[Any]:
