@@ -75,9 +75,15 @@ def behind_gates(checkpoint: Checkpoint) -> Array:
 
 def raw(tensors: list[Tensor]) -> tuple[list[Array], list[float]]:
     """Integer weights with their scales where all are int16 above the least of these; else float32 values, scale 1."""
-    if all(tensor.values.dtype == np.int16 and tensor.values.min(initial=0) > INT16_LEAST for tensor in tensors):
+    if all(map(_whole, tensors)):
         return [tensor.values for tensor in tensors], [tensor.scale for tensor in tensors]
     return [tensor.dense().astype(np.float32) for tensor in tensors], [1.0] * len(tensors)
+
+
+def _whole(tensor: Tensor) -> bool:
+    """Whether the kernels take its integers."""
+    usual = 2.0**-64 < tensor.scale < 2.0**32  # of others float32 could not tell the quotients
+    return usual and tensor.values.dtype == np.int16 and tensor.values.min(initial=0) > INT16_LEAST
 
 
 def rounded(tensors: list[Tensor]) -> tuple[list[Array], list[float]]:
@@ -104,12 +110,8 @@ class _Parts:
 def _gates(checkpoint: Checkpoint, take: _Take) -> tuple[Array, Array]:
     """The matrix of a step's input and h as one (P, K, 128), and the scales of its rows (K,)."""
     (w_x, w_h), scales = take([checkpoint.tensors[name] for name in ("decoder.w_x", "decoder.w_h")])
-    return _as_one(w_x, w_h, scales, checkpoint.hidden)
-
-
-def _as_one(w_x: Array, w_h: Array, scales: list[float], units: int) -> tuple[Array, Array]:
-    rows = whole_turns(5 + padded(units))
-    gates = common.by_panel(np.concatenate([w_x[:5], w_h]), units)
+    rows = whole_turns(5 + padded(checkpoint.hidden))
+    gates = common.by_panel(np.concatenate([w_x[:5], w_h]), checkpoint.hidden)
     of_rows = np.full(rows, scales[1], np.float32)
     of_rows[:5] = scales[0]
     return common.pack(gates, rows), of_rows * np.float32(factor(gates))
@@ -144,12 +146,14 @@ def _norms(norms: Norms) -> Array:
 
 def _lstm(checkpoint: Checkpoint, take: _Take) -> _Parts:
     names = "decoder.w_x", "decoder.w_h", "head.w"
-    (w_x, w_h, head_w), (*scales, head_scale) = take([checkpoint.tensors[name] for name in names])
-    gates, of_gates = _as_one(w_x, w_h, scales, checkpoint.hidden)
-    behind = np.concatenate([np.zeros((5, head_w.shape[1]), head_w.dtype), head_w])  # as the gates: the input's first
-    of_head = np.full_like(of_gates, head_scale * factor(head_w))
-    panels = np.concatenate([gates, common.pack(behind, len(of_gates))])
-    return _Parts((panels, np.stack([of_gates, of_head])), (len(of_gates),))
+    (w_x, w_h, head_w), (of_input, of_state, of_head) = take([checkpoint.tensors[name] for name in names])
+    state = np.zeros((padded(checkpoint.hidden), w_h.shape[1]), w_h.dtype)
+    state[: len(w_h)] = w_h
+    gates = common.by_panel(np.concatenate([state, w_x[:5]]), checkpoint.hidden)
+    rows = whole_turns(len(gates))
+    panels = np.concatenate([common.pack(gates, rows), common.pack(head_w, rows)])
+    scales = of_input * factor(panels), of_state * factor(panels), of_head / of_state
+    return _Parts((panels, np.array(scales, np.float32)), (rows,))
 
 
 def _layer_norm(checkpoint: Checkpoint, take: _Take) -> _Parts:

@@ -16,7 +16,7 @@ from ..errors import BackendUnavailableError
 from ..models.checkpoint import Checkpoint, TextCheckpoint
 from .cpu import CpuBackend, CpuBatch, Share
 from .crew import threads
-from .kernels import lstm_two
+from .kernels import common, lstm_two
 from .text_cpu import TextCpuBatch
 
 _ONLY: Final = "expected one voice of a model that draws, with lstm cells; try the backend cpu"
@@ -58,11 +58,15 @@ class TwoBatch(CpuBatch):
     def __init__(self, checkpoint: Checkpoint) -> None:
         super().__init__(checkpoint, 1)
         self.types = *self.types, "two"
-        shared = np.zeros(lstm_two.PLACES, np.int64)
-        _, panels, scales, token, sums = self._weights
+        _, panels, scales, token, _ = self._weights
         inputs, voices, bias, *start, given, hidden, cell, head = self._state
-        self._led = shared, panels, scales, token, sums, inputs, voices, bias, *start, given, hidden, cell, head
-        self._helper = Helper((shared, panels, bias, inputs, np.zeros_like(sums), hidden, cell))
+        units = hidden.shape[1]
+        shared = common.aligned(np.zeros(lstm_two.PLACES, np.int64))
+        ahead, now = common.aligned(inputs[:, :units]), common.aligned(inputs[:, units:])
+        sums, was = common.aligned(np.zeros((units // common.UNITS, common.WIDTH), np.float32)), np.zeros_like(hidden[0])
+        mine = voices, bias, *start, given, hidden, cell, head
+        self._led = shared, panels, scales, token, ahead, now, sums, was, *mine
+        self._helper = Helper((shared, panels, bias, ahead, now, sums, hidden, cell))
         weakref.finalize(self, self._helper.end)
 
     def warm_up(self) -> None:
@@ -80,8 +84,8 @@ class TwoBatch(CpuBatch):
         alone, call = super()._bound(), self._helper.call
 
         def step() -> None:
-            call()
             alone()
+            call()
 
         return step
 

@@ -51,7 +51,8 @@ _Q = tuple(map(_f, (0.463126650546895, 0.024028479472930818, 0.00023722257344675
 _P0, _P1, _P2, _P3, _P4, _P5 = _P
 _Q1, _Q2, _Q3 = _Q
 _ONE = _f(1)
-_SHARE = _f(2.0**-16)
+SHARE = _f(2.0**-16)
+"""What of the second input of a pair is taken from the first: see ``tiles``."""
 
 place = np.uint64
 """An index that is never negative: any other might count from the end, so numba looks, and no loop is vectorised."""
@@ -238,7 +239,7 @@ def _paired_of(inputs: Any, n: Any, weights: Any) -> Any:  # noqa: ARG001 - the 
 
     def together(inputs: Any, n: Any, weights: Any) -> None:  # noqa: ARG001 - likewise
         for k in range(inputs.shape[1] - 1):  # every one of them: only so it is vectorised
-            inputs[n, k] -= _f(1 - (k & 1)) * _SHARE * inputs[n, place(k + 1)]
+            inputs[n, k] -= _f(1 - (k & 1)) * SHARE * inputs[n, place(k + 1)]
 
     return together if weights.dtype == types.int16 else alone
 

@@ -3,11 +3,14 @@
 from typing import Any
 
 import numpy as np
+from numba import types
+from numba.extending import overload
 
 from .common import (
     BLOCK,
     FMA,
     NIL,
+    SHARE,
     TILE,
     UNITS,
     WIDTH,
@@ -15,14 +18,13 @@ from .common import (
     begin,
     compiled,
     inner,
-    paired,
     place,
     product,
     products,
     tanh,
 )
 
-_HALF = np.float32(0.5)
+_HALF, _ZERO = np.float32(0.5), np.float32(0)
 
 
 @inner(fastmath=FMA)
@@ -41,14 +43,43 @@ def lstm_cell(sums: Any, i: Any, cell: Any, hidden: Any, row: Any, first: Any) -
         hidden[row, place(first + u)] = show * tanh(c)
 
 
+def taken(values: Any, scale: Any, panels: Any, inputs: Any, at: Any) -> None:
+    """inputs[at:], from an even place on, become values times scale the way ``product`` takes them with such weights."""
+    raise NotImplementedError
+
+
+@overload(taken, inline="always")
+def _taken_of(values: Any, scale: Any, panels: Any, inputs: Any, at: Any) -> Any:  # noqa: ARG001 - the same arguments
+    def alone(values: Any, scale: Any, panels: Any, inputs: Any, at: Any) -> None:  # noqa: ARG001 - likewise
+        for k in range(values.shape[0]):
+            inputs[place(at + k)] = as_input(values[k] * scale, inputs)
+
+    def in_pairs(values: Any, scale: Any, panels: Any, inputs: Any, at: Any) -> None:  # noqa: ARG001 - likewise
+        _paired(values, scale, inputs, at)
+
+    return in_pairs if panels.dtype == types.int16 else alone
+
+
+@inner(fastmath=False)  # so that it gives the same numbers in whatever kernel
+def _paired(values: Any, scale: Any, inputs: Any, at: Any) -> None:
+    last = values.shape[0] - 1
+    for k in range(last):
+        other = SHARE * np.float32(1 - (k & 1))
+        inputs[place(at + k)] = values[k] * scale - other * (values[place(k + 1)] * scale)
+    inputs[place(at + last)] = values[last] * scale
+
+
 @compiled(fastmath=FMA)
 def update(several: Any, panels: Any, scales: Any, token: Any, sums: Any, inputs: Any, voices: Any, bias: Any,
            start_hidden: Any, start_cell: Any, given: Any, hidden: Any, cell: Any, head: Any) -> None:  # fmt: skip
     """The cell and the head for every voice; a voice whose drawing is over begins the next first.
 
+    The sums of a gate run over h, then the step's input, then comes the bias: what h gives can be had before the input
+    is known (``lstm_two``).
+
     ``several``: None where there is only one voice, for which less is compiled; else True.
     Weights: panels (P + Q, K, 128) of the gates, then of the head, whose rows for the step's input are zero; scales
-    (2, K) of the rows in either; token (5,).
+    (3,): of the input's rows, of h's, and what the head's are times those of h; token (5,).
     Voices: voices (N,) records, bias (N, 128 (P + Q)), start_hidden, start_cell, hidden and cell (N, 32 P),
     given (N, 5).
     Scratch: sums (TILE, 128), inputs (N, K). The result: head (N, 128 Q).
@@ -64,30 +95,29 @@ def update(several: Any, panels: Any, scales: Any, token: Any, sums: Any, inputs
                     hidden[n, u], cell[n, u] = start_hidden[n, u], start_cell[n, u]
                 for k in range(5):
                     given[n, k] = token[k]
-            for k in range(5):
-                inputs[n, k] = as_input(given[n, k] * scales[0, k], inputs)
-            for k in range(units):
-                inputs[n, place(5 + k)] = as_input(hidden[n, k] * scales[0, place(5 + k)], inputs)
-            paired(inputs, n, panels)
+            taken(hidden[n], scales[1], panels, inputs[n], NIL)
+            taken(given[n], scales[0], panels, inputs[n], units)
         for p in range(panels.shape[0]):
             first = p * UNITS
             if first == units:
                 for n in range(a, b):
-                    for k in range(units):
-                        inputs[n, place(5 + k)] = as_input(hidden[n, k] * scales[1, place(5 + k)], inputs)
-                    paired(inputs, n, panels)
+                    taken(hidden[n], scales[1], panels, inputs[n], NIL)
+            rows = panels[p] if first < units else panels[p, :units]
             for n in range(a, b, TILE):
                 some = TILE if n + TILE < b else b - n
                 for i in range(some):
                     for k in range(WIDTH):
-                        sums[i, k] = bias[n + i, place(p * WIDTH + k)]
+                        sums[i, k] = _ZERO
                 if several is None:
-                    product(panels[p], inputs, n, NIL, sums, NIL, NIL)
+                    product(rows, inputs, n, NIL, sums, NIL, NIL)
                 else:
-                    products(panels[p], inputs, n, NIL, sums, NIL, NIL, some)
+                    products(rows, inputs, n, NIL, sums, NIL, NIL, some)
                 for i in range(some):
                     if first < units:
+                        for k in range(WIDTH):
+                            sums[i, k] += bias[n + i, place(p * WIDTH + k)]
                         lstm_cell(sums, i, cell, hidden, n + i, first)
                     else:
                         for k in range(WIDTH):
-                            head[n + i, place(4 * (first - units) + k)] = sums[i, k]
+                            at = place(p * WIDTH + k)
+                            head[n + i, place(4 * (first - units) + k)] = sums[i, k] * scales[2] + bias[n + i, at]

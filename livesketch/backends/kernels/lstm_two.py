@@ -1,105 +1,194 @@
 """The step of one voice of an LSTM in two threads: ``lstm.update`` with its panels shared out, and the same numbers.
 
-One thread leads: it makes the inputs ready and says so. Then it takes panels from the first on, and the helper from the
-last, until they meet, so that each mostly reads the same weights every time. The leader does not need the helper: what
-that one does not take, it takes itself, and it waits only for what is taken and not done. The head is its own.
+A panel's sums run over h first, then over the step's input. So the helper makes the sums of h for the next step while
+the leader is still busy with the head, with sampling and with whoever wants the action: it works ahead.
+
+One word says what is left to do of P panels, and each thread takes of it by exchanging the word for another:
+
+    0 ....... first ....... last ....... ahead ....... end ....... P
+      leader's      free         helper's      waiting     finished
+
+The leader takes free panels from the left, the helper from the right. Before the step is open (``_OPEN``), the helper
+only sums, and what it has summed is waiting; then both finish what waits, and sum and finish what is free. The leader does
+not need the helper: what that one does not take, it takes itself, and it waits only for what is taken and not done.
+Sums of another h than the step begins with are thrown away: the leader compares.
 """
 
 from typing import Any
 
 import numpy as np
 
-from .atomics import added, pause, put, seen
-from .common import FMA, NIL, UNITS, WIDTH, begin, compiled, inner, paired, place, product
-from .lstm import lstm_cell
+from .atomics import added, nap, pause, put, seen, swapped
+from .common import FMA, NIL, UNITS, WIDTH, begin, compiled, inner, place, product
+from .lstm import lstm_cell, taken
 
 _LEFT, _DONE, _END = np.int64(0), np.int64(8), np.int64(16)
-"""Places of ``shared``, a cache line each: the panels left, how many the helper has done, whether it is to end."""
+"""Places of ``shared``, a cache line each: the word, how many panels the helper has finished, whether it is to end."""
 PLACES = 24
-_FIELD, _MASK = np.int64(16), np.int64(0xFFFF)
-"""_LEFT holds the first panel that is left above so many bits, below them the one behind the last."""
-_SHARE = 8
-"""Of what is left, this part is taken at a time, from either end: that they tell each other of it costs time, too."""
-_PATIENCE = 20_000
-"""So often the helper looks for work, a millisecond or less, before it rests."""
-
-
-@inner(fastmath=FMA)
-def _panel(p: Any, panels: Any, bias: Any, inputs: Any, sums: Any, hidden: Any, cell: Any) -> None:
-    for k in range(WIDTH):
-        sums[0, k] = bias[0, place(p * WIDTH + k)]
-    product(panels[p], inputs, NIL, NIL, sums, NIL, NIL)
-    lstm_cell(sums, NIL, cell, hidden, NIL, p * UNITS)
+_LAST, _AHEAD, _BEHIND, _OPEN = np.int64(12), np.int64(24), np.int64(36), np.int64(48)
+"""Where in the word what begins; ``first`` at 0."""
+_MASK = np.int64(0xFFF)
+_PATIENCE = np.int64(20_000)
+"""So often the helper looks for work, a millisecond or less, before it naps."""
+_NAP, _NAPS = np.int64(200), np.int64(40_000)
+"""Microseconds of a nap, and after how many in vain it rests."""
+_ZERO = np.float32(0)
 
 
 @inner()
-def _count(left: Any) -> Any:
-    """How many panels are left."""
-    return (left & _MASK) - ((left >> _FIELD) & _MASK)
+def _first(word: Any) -> Any:
+    return word & _MASK
 
 
-@compiled(nogil=True)
-def helped(shared: Any, panels: Any, bias: Any, inputs: Any, sums: Any, hidden: Any, cell: Any) -> Any:
-    """Takes panels whenever some are left; False when it is to end, True when there was none for a while."""
-    idle = 0
-    while idle < _PATIENCE:
-        if seen(shared, _END):
-            return False
-        count = _count(seen(shared, _LEFT))
-        if count > 0:
-            some = count // _SHARE if count > _SHARE else 1
-            left = added(shared, _LEFT, -some)
-            count = _count(left)
-            some = count if count < some else some
-            for k in range(some):
-                _panel((left & _MASK) - 1 - k, panels, bias, inputs, sums, hidden, cell)
-            added(shared, _DONE, some if some > 0 else 0)
-            idle = 0
-        else:
-            idle += 1
-            pause()
+@inner()
+def _last(word: Any) -> Any:
+    return (word >> _LAST) & _MASK
+
+
+@inner()
+def _ahead(word: Any) -> Any:
+    return (word >> _AHEAD) & _MASK
+
+
+@inner()
+def _end(word: Any) -> Any:
+    return (word >> _BEHIND) & _MASK
+
+
+@inner()
+def _fresh(panels: Any) -> Any:
+    """The word of a step of which nothing is taken."""
+    return (panels << _LAST) | (panels << _AHEAD) | (panels << _BEHIND)
+
+
+@inner(fastmath=FMA)
+def _sum(p: Any, panels: Any, ahead: Any, sums: Any) -> None:
+    """What h gives panel p."""
+    for k in range(WIDTH):
+        sums[place(p), k] = _ZERO
+    product(panels[p, : ahead.shape[1]], ahead, NIL, NIL, sums, p, NIL)
+
+
+@inner(fastmath=FMA)
+def _finish(p: Any, panels: Any, bias: Any, now: Any, sums: Any, hidden: Any, cell: Any) -> None:
+    """The step's input, the bias, and the cell."""
+    product(panels[p, hidden.shape[1] :], now, NIL, NIL, sums, p, NIL)
+    for k in range(WIDTH):
+        sums[place(p), k] += bias[0, place(p * WIDTH + k)]
+    lstm_cell(sums, p, cell, hidden, NIL, p * UNITS)
+
+
+@inner()
+def _help(shared: Any, word: Any, panels: Any, bias: Any, ahead: Any, now: Any, sums: Any, hidden: Any,
+          cell: Any) -> Any:  # fmt: skip
+    """Takes a panel and does what can be done; False where there is none."""
+    opened = (word >> _OPEN) != 0
+    if opened and _ahead(word) < _end(word):
+        if swapped(shared, _LEFT, word, word - (NIL + 1 << _BEHIND)):
+            _finish(_end(word) - 1, panels, bias, now, sums, hidden, cell)
+            added(shared, _DONE, 1)
+    elif _first(word) < _last(word):
+        if swapped(shared, _LEFT, word, word - (NIL + 1 << _LAST)):
+            p = _last(word) - 1
+            _sum(p, panels, ahead, sums)
+            while not opened:
+                word = seen(shared, _LEFT)
+                opened = (word >> _OPEN) != 0
+                if not opened and swapped(shared, _LEFT, word, word - (NIL + 1 << _AHEAD)):
+                    return True
+            _finish(p, panels, bias, now, sums, hidden, cell)
+            added(shared, _DONE, 1)
+    else:
+        return False
     return True
 
 
+@compiled(nogil=True)
+def helped(shared: Any, panels: Any, bias: Any, ahead: Any, now: Any, sums: Any, hidden: Any, cell: Any) -> Any:
+    """Takes panels whenever some are left; False when it is to end, True when there was none for a while."""
+    idle, naps = NIL, NIL
+    while naps < _NAPS:
+        if seen(shared, _END):
+            return False
+        if _help(shared, seen(shared, _LEFT), panels, bias, ahead, now, sums, hidden, cell):
+            idle, naps = NIL, NIL
+        elif idle < _PATIENCE:
+            idle += 1
+            pause()
+        else:
+            naps += 1
+            nap(_NAP)
+    return True
+
+
+@inner()
+def _same(a: Any, b: Any) -> Any:
+    differ = np.int32(0)
+    for k in range(a.shape[0]):
+        differ |= a[k] ^ b[k]
+    return differ == 0
+
+
+@inner()
+def _publish(shared: Any, panels: Any, scales: Any, hidden: Any, ahead: Any, was: Any, opened: Any) -> None:
+    """From here on the sums of this h are made."""
+    for k in range(hidden.shape[1]):
+        was[k] = hidden[0, k]
+    taken(hidden[0], scales[1], panels, ahead[0], NIL)
+    put(shared, _DONE, 0)
+    put(shared, _LEFT, _fresh(np.int64(hidden.shape[1] // UNITS)) | (opened << _OPEN))
+
+
 @compiled(fastmath=FMA)
-def led(shared: Any, panels: Any, scales: Any, token: Any, sums: Any, inputs: Any, voices: Any, bias: Any,
-        start_hidden: Any, start_cell: Any, given: Any, hidden: Any, cell: Any, head: Any) -> None:  # fmt: skip
-    """``lstm.update`` for one voice, with whoever runs ``helped`` on the same ``shared`` and ``sums`` of its own."""
+def led(shared: Any, panels: Any, scales: Any, token: Any, ahead: Any, now: Any, sums: Any, was: Any, voices: Any,
+        bias: Any, start_hidden: Any, start_cell: Any, given: Any, hidden: Any, cell: Any, head: Any) -> None:  # fmt: skip
+    """``lstm.update`` for one voice, with whoever runs ``helped`` on the same arrays.
+
+    Shared: ahead (1, 32 P) and now (1, K - 32 P), h and the step's input as ``taken``; sums (P, 128); was (32 P,), the h
+    of ``ahead``, which only the leader knows.
+    """
     voice, units = voices[0], hidden.shape[1]
+    gates = np.int64(units // UNITS)
     if voice["done"]:
         begin(voice)
         for u in range(units):
             hidden[0, u], cell[0, u] = start_hidden[0, u], start_cell[0, u]
         for k in range(5):
             given[0, k] = token[k]
-    for k in range(5):
-        inputs[0, k] = given[0, k] * scales[0, k]
-    for k in range(units):
-        inputs[0, place(5 + k)] = hidden[0, k] * scales[0, place(5 + k)]
-    paired(inputs, NIL, panels)
-    gates = units // UNITS
-    put(shared, _DONE, 0)
-    put(shared, _LEFT, gates)
-    own, count = 0, gates
-    while count > 0:
-        some = count // _SHARE if count > _SHARE else 1
-        left = added(shared, _LEFT, some << _FIELD)
-        count = _count(left)
-        some = count if count < some else some
-        for k in range(some):
-            _panel(((left >> _FIELD) & _MASK) + k, panels, bias, inputs, sums, hidden, cell)
-        own += some if some > 0 else 0
-        count = _count(seen(shared, _LEFT))
+    taken(given[0], scales[0], panels, now[0], NIL)
+    one = NIL + 1
+    if seen(shared, _LEFT) and _same(hidden[0].view(np.int32), was.view(np.int32)):
+        added(shared, _LEFT, one << _OPEN)
+    else:
+        word = seen(shared, _LEFT)
+        while _first(word) < _last(word) or _last(word) < _ahead(word):
+            swapped(shared, _LEFT, word, word + _last(word) - _first(word))
+            word = seen(shared, _LEFT)
+        _publish(shared, panels, scales, hidden, ahead, was, one)
+    own = NIL
+    while True:
+        word = seen(shared, _LEFT)
+        if _first(word) < _last(word):
+            if swapped(shared, _LEFT, word, word + 1):
+                _sum(_first(word), panels, ahead, sums)
+                _finish(_first(word), panels, bias, now, sums, hidden, cell)
+                own += 1
+        elif _ahead(word) < _end(word):
+            if swapped(shared, _LEFT, word, word - (one << _BEHIND)):
+                _finish(_end(word) - 1, panels, bias, now, sums, hidden, cell)
+                own += 1
+        else:
+            break
     while seen(shared, _DONE) < gates - own:
         pause()
-    for k in range(units):
-        inputs[0, place(5 + k)] = hidden[0, k] * scales[1, place(5 + k)]
-    paired(inputs, NIL, panels)
-    for p in range(gates, panels.shape[0]):  # shared out in turn it would take as long
+    _publish(shared, panels, scales, hidden, ahead, was, NIL)
+    for p in range(gates, panels.shape[0]):
         first = (p - gates) * WIDTH
         for k in range(WIDTH):
-            head[0, place(first + k)] = bias[0, place(p * WIDTH + k)]
-        product(panels[p], inputs, NIL, NIL, head, NIL, first)
+            head[0, place(first + k)] = _ZERO
+        product(panels[p, :units], ahead, NIL, NIL, head, NIL, first)
+        for k in range(WIDTH):
+            head[0, place(first + k)] = head[0, place(first + k)] * scales[2] + bias[0, place(p * WIDTH + k)]
 
 
 def end(shared: Any) -> None:
