@@ -11,8 +11,9 @@ from .report import Series
 Run = Callable[[int], float | None]
 """Takes that many steps; gives the seconds that they took where it measured itself, else None."""
 
-WARM_STEPS = 20
-"""Steps before each measurement: the engine measured before has filled the caches with its own weights."""
+WARM_STEPS = 50
+"""Steps before each measurement: the engine measured before has filled the caches with its own weights, and a thread
+that helps may be asleep."""
 
 
 def interleaved(engines: dict[str, Run], rounds: int, steps: int) -> list[Series]:

@@ -18,6 +18,7 @@ from .rounds import Run, interleaved, progress, repeat
 STREAM = "livesketch cpu, next(stream)"
 BACKEND = "livesketch cpu, backend"
 LIMIT = "reading the stored weights once"
+TWO_STREAM = "livesketch cpu-two, next(stream), 2 threads"
 TWO = "livesketch cpu-two, backend, 2 threads"
 LIMIT_TWO = "reading the stored weights once, in 2 threads"
 NAIVE = "PyTorch, LSTMCell + torch.distributions, no_grad"
@@ -57,6 +58,7 @@ def suite(*, model: str, rounds: int, steps: int) -> Result:
         data = models.stored(checkpoint)
         engines[LIMIT] = limits.reading(data)
         if checkpoint.cell == "lstm":
+            engines[TWO_STREAM] = pulled("cpu-two", checkpoint, label)
             engines[TWO] = repeat(own_batch("cpu-two", checkpoint, label).step)
             engines[LIMIT_TWO] = limits.reading(data, 2)
         series = interleaved(engines, rounds, steps)
@@ -137,18 +139,25 @@ def own_batch(name: str, checkpoint: Any, label: str | None) -> Any:
 
 
 def livesketch_engines(checkpoint: Any, label: str | None) -> dict[str, Run]:
+    return {
+        STREAM: pulled("cpu", checkpoint, label),
+        BACKEND: repeat(own_batch("cpu", checkpoint, label).step),
+        "livesketch reference, backend": few(own_batch("reference", checkpoint, label).step),
+    }
+
+
+def pulled(backend: str, checkpoint: Any, label: str | None) -> Run:
+    """``next`` of a stream."""
     from livesketch.controls import Controls
     from livesketch.streams.sketch import SketchStream
 
-    stream = SketchStream(checkpoint, label, Controls(peers.TEMPERATURE), 1, "cpu", 0)
+    stream = SketchStream(checkpoint, label, Controls(peers.TEMPERATURE), 1, backend, 0)
 
     def pull(steps: int) -> None:
         for _ in range(steps):
             next(stream)
 
-    engines: dict[str, Run] = {STREAM: pull, BACKEND: repeat(own_batch("cpu", checkpoint, label).step)}
-    engines["livesketch reference, backend"] = few(own_batch("reference", checkpoint, label).step)
-    return engines
+    return pull
 
 
 def few(step: Callable[[], object]) -> Run:

@@ -14,6 +14,7 @@ from strikes import Strikes
 import livesketch as ls
 from livesketch import backends
 from livesketch.backends import cpu_two
+from livesketch.backends.kernels.common import UNITS
 from livesketch.backends.protocol import ACTION
 
 
@@ -94,6 +95,44 @@ def test_between_other_steps_it_draws_the_same():
                 batch.restart(0)
 
 
+def test_what_is_changed_between_steps_counts_though_the_helper_worked_ahead():
+    """Its sums are of the h that the last step left; everything else is known or compared when the step begins."""
+    one, two = pair(hidden=300, labels=("a", "b", "c"), label_size=3)
+    rng = np.random.default_rng(1)
+    kept = [None, None]
+    changes = {
+        "begin again": lambda batch, k: batch.restart(0),
+        "another seed": lambda batch, k: batch.seat(0, 9, 4),
+        "another label": lambda batch, k: batch.condition(0, np.eye(3)[k % 3]),
+        "another heat": lambda batch, k: batch.heat(0, 0.3, 0.5),
+        "strokes": lambda batch, k: batch.force(0, np.array([[3.0, -2.0, 0.0], [5.0, 1.0, 1.0]])),
+        "a look": lambda batch, k: batch.force(0, np.array([[1.0, 1.0, 0.0]]), np.zeros((2, 21)), end=True),
+        "nothing": lambda batch, k: None,
+    }
+    for k in range(60):
+        change = rng.choice(list(changes))
+        before = rng.random() < 0.3
+        for own, batch in enumerate((one, two)):
+            changes[change](batch, k)
+            if before:
+                kept[own] = batch.snapshot()
+            elif kept[own] is not None and k % 5 == 0:
+                batch.restore(kept[own])
+        count = int(rng.integers(1, 4))
+        assert steps(two, count).tobytes() == steps(one, count).tobytes(), change
+        time.sleep(float(rng.choice([0.0, 1e-4, 5e-3])))
+
+
+def test_after_a_pause_a_step_finds_its_sums_made():
+    _, two = pair(hidden=300)
+    steps(two, 10)
+    panels = two.hidden.shape[1] // UNITS
+    until = time.monotonic() + 20
+    while two._led[0][0] != panels << 36:  # nothing is free, what waits begins at 0 and ends with the last
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
 def test_broken_off_a_step_is_done_or_has_not_begun():
     one, two = pair(hidden=300)
     steps(two, 1)
@@ -159,17 +198,30 @@ def _drawn(batch, pipe):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no fork there")
-def test_a_fork_draws_on():
-    one, two = pair(hidden=40)
+@pytest.mark.parametrize("pause", [0.0, 1e-4, 5e-3])
+def test_a_fork_draws_on(pause):
+    """Though the second thread stayed behind, with what it had taken to work ahead."""
+    one, two = pair(hidden=300)
     steps(two, 10), steps(one, 10)
     here, there = multiprocessing.Pipe()
     context = multiprocessing.get_context("fork")
     child = context.Process(target=_drawn, args=(two, there))
+    time.sleep(pause)
     child.start()
     assert here.poll(60)
     assert here.recv() == steps(one, 50).tobytes() == steps(two, 50).tobytes()
     child.join(30)
     assert child.exitcode == 0
+
+
+def test_what_the_helper_had_taken_in_a_fork_is_done_by_the_other(monkeypatch):
+    one, two = pair(hidden=300)
+    monkeypatch.setattr(cpu_two.Helper, "call", lambda self: None)
+    assert steps(two, 5).tobytes() == steps(one, 5).tobytes()
+    panels = two.hidden.shape[1] // UNITS
+    two._led[0][0] = panels - 1 << 12 | panels << 24 | panels << 36  # it sums the last panel, and never will have
+    cpu_two._forked()
+    assert steps(two, 100).tobytes() == steps(one, 100).tobytes()
 
 
 def test_what_it_is_not_for_is_refused():

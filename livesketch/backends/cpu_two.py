@@ -1,9 +1,12 @@
-"""The backend ``cpu-two``: each step of one voice in two threads, for whoever takes step after step without a rest.
+"""The backend ``cpu-two``: the steps of one voice in two threads. The drawings are those of ``cpu``, bit for bit.
 
-The second thread looks for work in a loop while steps follow each other, which takes a core; a moment after the last
-step it rests, so where steps are milliseconds apart it is of no use. The drawings are those of ``cpu``, bit for bit.
+The second thread works ahead: once the new h is known it makes what h gives the next step, while this one's action is
+sampled and used. After a pause of some 50 microseconds a step finds most of its work done; where steps follow each
+other without a rest, both threads share it. The second takes a core while there is work, looks for more for a
+millisecond, naps for 0.2 ms at a time, and rests some ten seconds after the last step, until the next one calls it.
 """
 
+import os
 import threading
 import weakref
 from collections.abc import Callable
@@ -30,11 +33,17 @@ class Helper:
         self.resting = True
         self._calls: SimpleQueue[None] = SimpleQueue()
         threading.Thread(target=self._work, name="cpu-two", daemon=True).start()
+        _HELPERS.add(self)
 
     def call(self) -> None:
         """So that it looks for work."""
         if self.resting and self._calls.empty():
             self._calls.put(None)
+
+    def lost(self) -> None:
+        """In a fork there is no such thread; what it had taken is not taken."""
+        self.resting = False
+        lstm_two.clear(self.arguments[0])
 
     def end(self) -> None:
         """Lets the thread end, soon."""
@@ -63,7 +72,8 @@ class TwoBatch(CpuBatch):
         units = hidden.shape[1]
         shared = common.aligned(np.zeros(lstm_two.PLACES, np.int64))
         ahead, now = common.aligned(inputs[:, :units]), common.aligned(inputs[:, units:])
-        sums, was = common.aligned(np.zeros((units // common.UNITS, common.WIDTH), np.float32)), np.zeros_like(hidden[0])
+        sums = common.aligned(np.zeros((units // common.UNITS, common.WIDTH), np.float32))
+        was = np.zeros_like(hidden[0])
         mine = voices, bias, *start, given, hidden, cell, head
         self._led = shared, panels, scales, token, ahead, now, sums, was, *mine
         self._helper = Helper((shared, panels, bias, ahead, now, sums, hidden, cell))
@@ -118,5 +128,14 @@ class TwoBackend(CpuBackend):
         """Refuses: see ``open``."""
         raise BackendUnavailableError(f"backend 'cpu-two' for {checkpoint.name!r}, which writes: {_ONLY}")
 
+
+def _forked() -> None:
+    for helper in list(_HELPERS):
+        helper.lost()
+
+
+_HELPERS: Final[weakref.WeakSet[Helper]] = weakref.WeakSet()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 BACKEND = TwoBackend()

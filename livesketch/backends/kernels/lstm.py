@@ -44,7 +44,7 @@ def lstm_cell(sums: Any, i: Any, cell: Any, hidden: Any, row: Any, first: Any) -
 
 
 def taken(values: Any, scale: Any, panels: Any, inputs: Any, at: Any) -> None:
-    """inputs[at:], from an even place on, become values times scale the way ``product`` takes them with such weights."""
+    """inputs[at:], at even, become values times scale the way ``product`` takes them with such weights."""
     raise NotImplementedError
 
 
@@ -67,6 +67,13 @@ def _paired(values: Any, scale: Any, inputs: Any, at: Any) -> None:
         other = SHARE * np.float32(1 - (k & 1))
         inputs[place(at + k)] = values[k] * scale - other * (values[place(k + 1)] * scale)
     inputs[place(at + last)] = values[last] * scale
+
+
+@inner(fastmath=False)  # likewise
+def headed(sums: Any, i: Any, scale: Any, bias: Any, first: Any, head: Any, column: Any) -> None:
+    """A panel of the head: sums[i] times the scale, and the bias from ``first`` on, into head[column:]."""
+    for k in range(WIDTH):
+        head[place(column + k)] = sums[i, k] * scale + bias[place(first + k)]
 
 
 @compiled(fastmath=FMA)
@@ -118,6 +125,4 @@ def update(several: Any, panels: Any, scales: Any, token: Any, sums: Any, inputs
                             sums[i, k] += bias[n + i, place(p * WIDTH + k)]
                         lstm_cell(sums, i, cell, hidden, n + i, first)
                     else:
-                        for k in range(WIDTH):
-                            at = place(p * WIDTH + k)
-                            head[n + i, place(4 * (first - units) + k)] = sums[i, k] * scales[2] + bias[n + i, at]
+                        headed(sums, i, scales[2], bias[n + i], p * WIDTH, head[n + i], 4 * (first - units))

@@ -9,7 +9,7 @@ One word says what is left to do of P panels, and each thread takes of it by exc
       leader's      free         helper's      waiting     finished
 
 The leader takes free panels from the left, the helper from the right. Before the step is open (``_OPEN``), the helper
-only sums, and what it has summed is waiting; then both finish what waits, and sum and finish what is free. The leader does
+only sums, and what it has summed waits; then both finish what waits, and sum and finish what is free. The leader does
 not need the helper: what that one does not take, it takes itself, and it waits only for what is taken and not done.
 Sums of another h than the step begins with are thrown away: the leader compares.
 """
@@ -20,7 +20,7 @@ import numpy as np
 
 from .atomics import added, nap, pause, put, seen, swapped
 from .common import FMA, NIL, UNITS, WIDTH, begin, compiled, inner, place, product
-from .lstm import lstm_cell, taken
+from .lstm import headed, lstm_cell, taken
 
 _LEFT, _DONE, _END = np.int64(0), np.int64(8), np.int64(16)
 """Places of ``shared``, a cache line each: the word, how many panels the helper has finished, whether it is to end."""
@@ -28,10 +28,10 @@ PLACES = 24
 _LAST, _AHEAD, _BEHIND, _OPEN = np.int64(12), np.int64(24), np.int64(36), np.int64(48)
 """Where in the word what begins; ``first`` at 0."""
 _MASK = np.int64(0xFFF)
-_PATIENCE = np.int64(20_000)
-"""So often the helper looks for work, a millisecond or less, before it naps."""
-_NAP, _NAPS = np.int64(200), np.int64(40_000)
-"""Microseconds of a nap, and after how many in vain it rests."""
+_PATIENCE = np.int64(5_000)
+"""So often the helper looks for work, some 0.2 ms, before it naps."""
+_NAP, _DOUBLED, _NAPS = np.int64(64), np.int64(4), np.int64(10_000)
+"""Microseconds of the first nap; how often the next is twice as long; after how many, some ten seconds, it rests."""
 _ZERO = np.float32(0)
 
 
@@ -116,8 +116,8 @@ def helped(shared: Any, panels: Any, bias: Any, ahead: Any, now: Any, sums: Any,
             idle += 1
             pause()
         else:
+            nap(_NAP << (naps if naps < _DOUBLED else _DOUBLED))
             naps += 1
-            nap(_NAP)
     return True
 
 
@@ -141,11 +141,12 @@ def _publish(shared: Any, panels: Any, scales: Any, hidden: Any, ahead: Any, was
 
 @compiled(fastmath=FMA)
 def led(shared: Any, panels: Any, scales: Any, token: Any, ahead: Any, now: Any, sums: Any, was: Any, voices: Any,
-        bias: Any, start_hidden: Any, start_cell: Any, given: Any, hidden: Any, cell: Any, head: Any) -> None:  # fmt: skip
+        bias: Any, start_hidden: Any, start_cell: Any, given: Any, hidden: Any, cell: Any,
+        head: Any) -> None:  # fmt: skip
     """``lstm.update`` for one voice, with whoever runs ``helped`` on the same arrays.
 
-    Shared: ahead (1, 32 P) and now (1, K - 32 P), h and the step's input as ``taken``; sums (P, 128); was (32 P,), the h
-    of ``ahead``, which only the leader knows.
+    Shared: ahead (1, 32 P) and now (1, K - 32 P), h and the step's input as ``taken``; sums (P, 128); was (32 P,), the
+    h of ``ahead``, which only the leader knows.
     """
     voice, units = voices[0], hidden.shape[1]
     gates = np.int64(units // UNITS)
@@ -187,8 +188,12 @@ def led(shared: Any, panels: Any, scales: Any, token: Any, ahead: Any, now: Any,
         for k in range(WIDTH):
             head[0, place(first + k)] = _ZERO
         product(panels[p, :units], ahead, NIL, NIL, head, NIL, first)
-        for k in range(WIDTH):
-            head[0, place(first + k)] = head[0, place(first + k)] * scales[2] + bias[0, place(p * WIDTH + k)]
+        headed(head[:, first:], NIL, scales[2], bias[0], p * WIDTH, head[0], first)
+
+
+def clear(shared: Any) -> None:
+    """Nothing is taken, and nothing is ready."""
+    shared[:] = 0
 
 
 def end(shared: Any) -> None:
