@@ -34,7 +34,7 @@ def test_teacher_forced_parameters_of_cpu_and_reference_agree_over_a_long_drawin
         heads.append(density)
     assert np.abs(heads[0] - heads[1]).max() < 1e-4
     nats = [ls.sketch(str(path), backend=backend).log_prob(rows).unmasked for backend in ("reference", "cpu")]
-    assert nats[0] == pytest.approx(nats[1], abs=1e-4)
+    assert nats[0] == pytest.approx(nats[1], abs=1e-5 * len(rows))  # a sum over all of them
 
 
 def test_free_running_agrees_with_the_reference_until_a_near_tie(path):
