@@ -16,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 from llvmlite import ir
 from numba import njit, typeof, types
+from numba.core import cgutils
 from numba.core.caching import FunctionCache
 from numba.extending import intrinsic, overload
 from numpy.typing import NDArray
@@ -157,7 +158,7 @@ def tanh(x: Any) -> Any:
     return x * p / q
 
 
-BLOCK = 96
+BLOCK = 48
 """Voices that go through the whole model together: what they put in stays in the cache from panel to panel."""
 TILE = 6
 """Voices whose sums fit the registers together."""
@@ -225,6 +226,29 @@ def _as_input_of(_: Any, value: Any, out: Any) -> Any:  # noqa: ARG001 - what an
 
 as_input: Any = intrinsic(_as_input_of)
 """``as_input(value, out)``: a float32 the way an array of inputs keeps it, ``bf16`` where that is of uint16."""
+
+
+def _fetch_of(_: Any, values: Any, row: Any, column: Any, count: Any) -> Any:
+    def generate(context: Any, builder: Any, kinds: Any, given: Any) -> Any:
+        array = context.make_array(kinds.args[0])(context, builder, given[0])
+        stride = builder.extract_value(array.strides, 0)
+        at, first, lines = (context.cast(builder, given[k], kinds.args[k], types.int64) for k in (1, 2, 3))
+        word, wide = ir.IntType(32), ir.IntType(64)
+        size, line = ir.Constant(wide, kinds.args[0].dtype.bitwidth // 8), ir.Constant(wide, LINE)
+        byte = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
+        call = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        start = builder.gep(builder.bitcast(array.data, byte), [builder.mul(at, stride)])
+        with cgutils.for_range(builder, lines) as loop:
+            ahead = builder.add(builder.mul(first, size), builder.mul(loop.index, line))
+            builder.call(call, [builder.gep(start, [ahead]), word(0), word(3), word(1)])
+        return context.get_dummy_value()
+
+    return types.void(values, row, column, count), generate
+
+
+fetch: Any = intrinsic(_fetch_of)
+"""``fetch(values, row, column, lines)``: so many cache lines from values[row, column] on will be needed soon."""
 
 
 def paired(inputs: Any, n: Any, weights: Any) -> None:

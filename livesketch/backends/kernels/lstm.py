@@ -17,6 +17,7 @@ from .common import (
     as_input,
     begin,
     compiled,
+    fetch,
     inner,
     place,
     product,
@@ -102,13 +103,13 @@ def update(several: Any, panels: Any, scales: Any, token: Any, sums: Any, inputs
                     hidden[n, u], cell[n, u] = start_hidden[n, u], start_cell[n, u]
                 for k in range(5):
                     given[n, k] = token[k]
-            taken(hidden[n], scales[1], panels, inputs[n], NIL)
-            taken(given[n], scales[0], panels, inputs[n], units)
+            taken(hidden[n], scales[1], panels, inputs[n - a], NIL)
+            taken(given[n], scales[0], panels, inputs[n - a], units)
         for p in range(panels.shape[0]):
             first = p * UNITS
             if first == units:
                 for n in range(a, b):
-                    taken(hidden[n], scales[1], panels, inputs[n], NIL)
+                    taken(hidden[n], scales[1], panels, inputs[n - a], NIL)
             rows = panels[p] if first < units else panels[p, :units]
             for n in range(a, b, TILE):
                 some = TILE if n + TILE < b else b - n
@@ -116,9 +117,14 @@ def update(several: Any, panels: Any, scales: Any, token: Any, sums: Any, inputs
                     for k in range(WIDTH):
                         sums[i, k] = _ZERO
                 if several is None:
-                    product(rows, inputs, n, NIL, sums, NIL, NIL)
+                    product(rows, inputs, NIL, NIL, sums, NIL, NIL)
                 else:
-                    products(rows, inputs, n, NIL, sums, NIL, NIL, some)
+                    for i in range(some):
+                        fetch(bias, n + i, p * WIDTH, WIDTH // 16)
+                        if first < units:
+                            fetch(cell, n + i, first, UNITS // 16)
+                            fetch(hidden, n + i, first, UNITS // 16)
+                    products(rows, inputs, n - a, NIL, sums, NIL, NIL, some)
                 for i in range(some):
                     if first < units:
                         for k in range(WIDTH):
