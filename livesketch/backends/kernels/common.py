@@ -237,7 +237,7 @@ def _fetch_of(_: Any, values: Any, row: Any, column: Any, count: Any) -> Any:
         size, line = ir.Constant(wide, kinds.args[0].dtype.bitwidth // 8), ir.Constant(wide, LINE)
         byte = ir.IntType(8).as_pointer()
         kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
-        call = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        call = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")  # type: ignore[no-untyped-call, unused-ignore]
         start = builder.gep(builder.bitcast(array.data, byte), [builder.mul(at, stride)])
         with cgutils.for_range(builder, lines) as loop:
             ahead = builder.add(builder.mul(first, size), builder.mul(loop.index, line))
