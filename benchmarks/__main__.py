@@ -16,6 +16,7 @@ from . import (  # noqa: E402 - after the variables above
     growth,
     jitter,
     models,
+    pauses,
     report,
     startup,
     step,
@@ -24,11 +25,12 @@ from . import (  # noqa: E402 - after the variables above
     voices,
 )  # fmt: skip
 
-MODELS = dict.fromkeys(("step", "voices", "growth"), models.OFFICIAL)
+MODELS = dict.fromkeys(("step", "pauses", "voices", "growth"), models.OFFICIAL)
 """What a suite measures where no model is named; the others take the bundled cat."""
 
 SUITES = {
     "step": step.suite,
+    "pauses": pauses.suite,
     "voices": voices.suite,
     "growth": growth.suite,
     "text": text.suite,
@@ -54,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--rounds",
         type=int,
         default=15,
-        help="rounds of `step`, `voices`, `growth`, `text`, `training` and `bulk`; each measures every engine once",
+        help="rounds of the suites that have them; each measures every engine once",
     )
     parser.add_argument("--steps", type=int, default=300, help="steps of one measurement of these, but for `training`")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results", help="folder for the JSON files")

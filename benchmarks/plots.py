@@ -208,6 +208,7 @@ Part = tuple[str, Callable[[Found], str]]
 PARTS: dict[str, Part] = {
     "readme": ("step", readme),
     "step": ("step", step_table),
+    "pauses": ("pauses", lambda found: table(found, {})),
     "voices": ("voices", voices_table),
     "growth": ("growth", growth_tables),
     "text": ("text", lambda found: table(found, {"× next(stream)": text.STREAM, "× reading": text.LIMIT})),

@@ -281,7 +281,9 @@ sys.exit(program.main(sys.argv[1:]))
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("suite", ["step", "voices", "growth", "text", "import", "first-action", "training", "bulk"])
+@pytest.mark.parametrize(
+    "suite", ["step", "pauses", "voices", "growth", "text", "import", "first-action", "training", "bulk"]
+)
 def test_a_suite_runs_and_writes_what_it_found(
     suite: str, tmp_path: Path, peers: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -364,4 +366,7 @@ def test_an_unknown_suite_is_refused(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks", "stpe", "--out", str(tmp_path)]
     done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
-    assert "no suite stpe; there are step, voices, growth, text, import, first-action, training, jitter" in done.stderr
+    assert (
+        "no suite stpe; there are step, pauses, voices, growth, text, import, first-action, training, jitter"
+        in done.stderr
+    )
