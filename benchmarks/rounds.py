@@ -13,7 +13,7 @@ Run = Callable[[int], float | None]
 
 WARM_STEPS = 50
 """Steps before each measurement: the engine measured before has filled the caches with its own weights, and a thread
-that helps may be asleep."""
+that helps is asleep."""
 
 
 def interleaved(engines: dict[str, Run], rounds: int, steps: int) -> list[Series]:

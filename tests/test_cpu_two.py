@@ -2,6 +2,7 @@
 
 import gc
 import multiprocessing
+import os
 import sys
 import threading
 import time
@@ -17,11 +18,20 @@ from livesketch.backends import cpu_two
 from livesketch.backends.kernels.common import UNITS
 from livesketch.backends.protocol import ACTION
 
+ASLEEP = 24
+"""Where the helper says that it sleeps."""
+
 
 def pair(**model):
     """A batch of either backend for the same model."""
     checkpoint = small_checkpoint(**model)
     return backends.load("cpu").open(checkpoint, 1), backends.load("cpu-two").open(checkpoint, 1)
+
+
+def lonely(monkeypatch, **model):
+    """A pair whose second thread has not begun."""
+    monkeypatch.setattr(cpu_two.Helper, "begin", lambda self: None)
+    return pair(**model)
 
 
 def steps(batch, count):
@@ -60,24 +70,18 @@ def test_it_draws_what_one_thread_draws(model):
 @pytest.mark.parametrize("model", [{"hidden": 40}, {"hidden": 300}])
 def test_alone_it_draws_the_same(model, monkeypatch):
     """As in a fork, whose second thread stayed behind."""
-    one, two = pair(**model)
-    monkeypatch.setattr(cpu_two.Helper, "call", lambda self: None)
+    one, two = lonely(monkeypatch, **model)
     assert steps(two, 500).tobytes() == steps(one, 500).tobytes()
 
 
 def test_a_late_helper_comes_in_the_middle(monkeypatch):
-    one, two = pair(hidden=300)
-    real, calls = cpu_two.Helper.call, []
-
-    def late(self):
-        calls.append(1)
-        if len(calls) % 50 == 0:
-            real(self)
-
-    monkeypatch.setattr(cpu_two.Helper, "call", late)
-    for _ in range(20):
+    one, two = lonely(monkeypatch, hidden=300)
+    assert steps(two, 100).tobytes() == steps(one, 100).tobytes()
+    monkeypatch.undo()
+    two._helper.begin()
+    for pause in (0.0, 1e-4, 2e-3, 1e-2) * 5:
         assert steps(two, 100).tobytes() == steps(one, 100).tobytes()
-        time.sleep(0.002)
+        time.sleep(pause)
 
 
 def test_between_other_steps_it_draws_the_same():
@@ -145,32 +149,34 @@ def test_it_rests_comes_again_and_ends():
     one, two = pair(hidden=40)
     steps(two, 10)
     until = time.monotonic() + 20
-    while not two._helper.resting:
+    while not two._helper.shared[ASLEEP]:
         assert time.monotonic() < until
         time.sleep(0.01)
     steps(one, 10)
     assert steps(two, 100).tobytes() == steps(one, 100).tobytes()
     assert helpers()
+    open_ends = [two._helper.bell, two._helper._hears]
     del two
     gc.collect()
     until = time.monotonic() + 20
     while helpers():
         assert time.monotonic() < until
         time.sleep(0.01)
+    for descriptor in open_ends:
+        with pytest.raises(OSError, match="Bad file"):
+            os.fstat(descriptor)
 
 
-def test_interrupted_as_it_is_called_it_comes_again():
-    """As in the first step after a pause: whatever is broken off there, the next step calls it again."""
-    one, two = pair(hidden=40)
-    steps(two, 5), steps(one, 5)
-
-    def first_after_a_pause():
-        two._helper.resting = True
-        two.step()
-
-    storm(first_after_a_pause, 2e-3)
-    steps(one, two.steps - one.steps)
-    assert steps(two, 200).tobytes() == steps(one, 200).tobytes()
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux is told which cores a thread may use")
+def test_it_sleeps_and_wakes_on_another_core_than_the_one_that_leads():
+    _, two = pair(hidden=40)
+    steps(two, 10)
+    until = time.monotonic() + 20
+    (helper,) = (thread for thread in helpers() if thread.native_id == two._helper.told[2])
+    while not os.sched_getaffinity(helper.native_id) < os.sched_getaffinity(0):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+        steps(two, 1)
 
 
 @pytest.mark.parametrize("name", ["cpu", "cpu-two"])
@@ -215,8 +221,7 @@ def test_a_fork_draws_on(pause):
 
 
 def test_what_the_helper_had_taken_in_a_fork_is_done_by_the_other(monkeypatch):
-    one, two = pair(hidden=300)
-    monkeypatch.setattr(cpu_two.Helper, "call", lambda self: None)
+    one, two = lonely(monkeypatch, hidden=300)
     assert steps(two, 5).tobytes() == steps(one, 5).tobytes()
     panels = two.hidden.shape[1] // UNITS
     two._led[0][0] = panels - 1 << 12 | panels << 24 | panels << 36  # it sums the last panel, and never will have

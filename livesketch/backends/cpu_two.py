@@ -2,61 +2,86 @@
 
 The second thread works ahead: once the new h is known it makes what h gives the next step, while this one's action is
 sampled and used. After a pause of some 50 microseconds a step finds most of its work done; where steps follow each
-other without a rest, both threads share it. The second takes a core while there is work, looks for more for a
-millisecond, naps for 0.2 ms at a time, and rests some ten seconds after the last step, until the next one calls it.
+other without a rest, both threads share it. The second takes a core while there is work and looks for more for 0.2 ms;
+then it sleeps until a step wakes it.
 """
 
 import os
 import threading
 import weakref
 from collections.abc import Callable
-from queue import SimpleQueue
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import BackendUnavailableError
 from ..models.checkpoint import Checkpoint, TextCheckpoint
 from .cpu import CpuBackend, CpuBatch, Share
 from .crew import threads
 from .kernels import common, lstm_two
+from .kernels.atomics import CORES, RING
 from .text_cpu import TextCpuBatch
 
 _ONLY: Final = "expected one voice of a model that draws, with lstm cells; try the backend cpu"
 
 
 class Helper:
-    """The second thread. Nobody waits for it but for panels that it has taken, and whoever calls it writes nothing."""
+    """The second thread. Nobody waits for it but for panels that it has taken, and Python has no part in its work."""
 
-    def __init__(self, arguments: tuple[Any, ...]) -> None:
-        self.arguments = arguments
-        self.resting = True
-        self._calls: SimpleQueue[None] = SimpleQueue()
-        threading.Thread(target=self._work, name="cpu-two", daemon=True).start()
+    def __init__(self, *arguments: Any) -> None:
+        self.shared = common.aligned(np.zeros(lstm_two.PLACES, np.int64))
+        self._hears, self.bell = os.pipe()
+        self._arguments = arguments
+        self._compiled, self._rung = threading.Event(), threading.Event()
+        thread = threading.Thread(target=self._work, name="cpu-two", daemon=True)
+        try:
+            thread.start()
+        except BaseException:
+            self._close()
+            raise
+        self.told = self.shared, self.bell, thread.native_id, _cores()
+        """What the leader's kernel takes of it."""
         _HELPERS.add(self)
 
-    def call(self) -> None:
-        """So that it looks for work."""
-        if self.resting and self._calls.empty():
-            self._calls.put(None)
-
-    def lost(self) -> None:
-        """In a fork there is no such thread; what it had taken is not taken."""
-        self.resting = False
-        lstm_two.clear(self.arguments[0])
+    def begin(self) -> None:
+        """From when its kernel is compiled."""
+        self._compiled.set()
 
     def end(self) -> None:
         """Lets the thread end, soon."""
-        lstm_two.end(self.arguments[0])
-        self._calls.put(None)
+        lstm_two.end(self.shared)
+        self._compiled.set()
+        os.write(self.bell, RING)
+        self._rung.set()
+
+    def lost(self) -> None:
+        """In a fork there is no such thread; what it had taken is not taken."""
+        lstm_two.clear(self.shared)
+
+    def warm_up(self) -> None:
+        """Compiles its kernel."""
+        ended = np.zeros_like(self.shared)
+        lstm_two.end(ended)
+        lstm_two.helped(ended, self._hears, *self._arguments)
 
     def _work(self) -> None:
-        while True:
-            self._calls.get()
-            self.resting = False
-            if not lstm_two.helped(*self.arguments):
-                return
-            self.resting = True
+        self._compiled.wait()
+        lstm_two.helped(self.shared, self._hears, *self._arguments)
+        self._rung.wait()
+        self._close()
+
+    def _close(self) -> None:
+        os.close(self._hears)
+        os.close(self.bell)
+
+
+def _cores() -> NDArray[np.int64]:
+    """Those that this thread may use, a bit each."""
+    bits = np.zeros(lstm_two.CORES, np.bool_)
+    if CORES:
+        bits[[core for core in os.sched_getaffinity(0) if core < len(bits)]] = True
+    return np.packbits(bits, bitorder="little").view("<i8").astype(np.int64)
 
 
 class TwoBatch(CpuBatch):
@@ -70,34 +95,25 @@ class TwoBatch(CpuBatch):
         _, panels, scales, token, _ = self._weights
         inputs, voices, bias, *start, given, hidden, cell, head = self._state
         units = hidden.shape[1]
-        shared = common.aligned(np.zeros(lstm_two.PLACES, np.int64))
         ahead, now = common.aligned(inputs[:, :units]), common.aligned(inputs[:, units:])
         sums = common.aligned(np.zeros((units // common.UNITS, common.WIDTH), np.float32))
-        was = np.zeros_like(hidden[0])
-        mine = voices, bias, *start, given, hidden, cell, head
-        self._led = shared, panels, scales, token, ahead, now, sums, was, *mine
-        self._helper = Helper((shared, panels, bias, ahead, now, sums, hidden, cell))
+        self._helper = Helper(panels, bias, ahead, now, sums, hidden, cell)
         weakref.finalize(self, self._helper.end)
+        mine = ahead, now, sums, np.zeros_like(hidden[0]), voices, bias, *start, given, hidden, cell, head
+        self._led = *self._helper.told, panels, scales, token, *mine
 
     def warm_up(self) -> None:
         """``CpuBatch.warm_up``; the helper's kernel as well."""
+        self._helper.warm_up()
         super().warm_up()
-        shared = np.zeros_like(self._led[0])
-        lstm_two.end(shared)
-        lstm_two.helped(shared, *self._helper.arguments[1:])
 
     def _calls(self, share: Share) -> tuple[tuple[Any, tuple[Any, ...]], ...]:
         (_, act) = super()._calls(share)
         return (lstm_two.led, self._led), act
 
     def _bound(self) -> Callable[[], object]:
-        alone, call = super()._bound(), self._helper.call
-
-        def step() -> None:
-            alone()
-            call()
-
-        return step
+        self._helper.begin()
+        return super()._bound()
 
 
 class TwoBackend(CpuBackend):
@@ -110,16 +126,21 @@ class TwoBackend(CpuBackend):
         """``CpuBackend.open``.
 
         Raises:
-            BackendUnavailableError: several voices, another cell, one core only, or no more threads.
+            BackendUnavailableError: several voices, another cell, one core only, no POSIX, or no more threads.
         """
         if size != 1 or checkpoint.cell != "lstm":
             voices = "1 voice" if size == 1 else f"{size} voices"
             raise BackendUnavailableError(f"backend 'cpu-two' for {voices} with {checkpoint.cell} cells: {_ONLY}")
+        if os.name != "posix":
+            raise BackendUnavailableError(
+                "backend 'cpu-two', whose threads wake each other as POSIX has it, on another "
+                "system; try the backend cpu"
+            )
         if threads() < 2:
             raise BackendUnavailableError("backend 'cpu-two' where one thread may run at a time; try the backend cpu")
         try:
             batch = TwoBatch(checkpoint)
-        except RuntimeError as err:
+        except (RuntimeError, OSError) as err:
             raise BackendUnavailableError(f"backend 'cpu-two' has no second thread: {err}") from err
         self._warm_up(batch)
         return batch

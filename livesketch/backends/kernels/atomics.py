@@ -3,8 +3,8 @@
 What a thread wrote before it ``put`` or ``added``, the other finds written once it has ``seen`` or ``added`` there.
 """
 
-import os
 import platform
+import sys
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -16,8 +16,8 @@ from numba.extending import intrinsic
 _PAUSES: Final = platform.machine().lower() in {"x86_64", "amd64", "i686", "x86"}
 
 
-NAPS: Final = os.name == "posix"
-"""Whether ``nap`` sleeps; elsewhere it returns at once."""
+CORES: Final = sys.platform == "linux"
+"""Whether ``core`` and ``confined`` do anything."""
 
 
 def _place(context: Any, builder: Any, kinds: Any, values: Any) -> Any:
@@ -71,16 +71,44 @@ def _pause_of(_: Any) -> Any:
     return types.void(), generate
 
 
-def _nap_of(_: Any, microseconds: Any) -> Any:
+def _bell_of(call: str) -> Callable[..., Any]:
+    def typed(_: Any, descriptor: Any) -> Any:
+        def generate(context: Any, builder: Any, kinds: Any, values: Any) -> Any:
+            word, wide = ir.IntType(32), ir.IntType(64)
+            kind = ir.FunctionType(wide, [word, wide.as_pointer(), wide])
+            system = cgutils.get_or_insert_function(builder.module, kind, call)  # type: ignore[no-untyped-call, unused-ignore]
+            place = cgutils.alloca_once_value(builder, wide(1))  # type: ignore[no-untyped-call, unused-ignore]
+            builder.call(system, [context.cast(builder, values[0], kinds.args[0], types.int32), place, wide(8)])
+            return context.get_dummy_value()
+
+        return types.void(descriptor), generate
+
+    return typed
+
+
+def _core_of(_: Any) -> Any:
+    def generate(context: Any, builder: Any, *_: Any) -> Any:
+        if not CORES:
+            return context.get_constant(types.int64, -1)
+        kind = ir.FunctionType(ir.IntType(32), [])
+        system = cgutils.get_or_insert_function(builder.module, kind, "sched_getcpu")  # type: ignore[no-untyped-call, unused-ignore]
+        return builder.sext(builder.call(system, []), ir.IntType(64))
+
+    return types.int64(), generate
+
+
+def _confined_of(_: Any, thread: Any, cores: Any) -> Any:
     def generate(context: Any, builder: Any, kinds: Any, values: Any) -> Any:
-        if NAPS:
-            word = ir.IntType(32)
-            kind = ir.FunctionType(word, [word])
-            some = context.cast(builder, values[0], kinds.args[0], types.int32)
-            builder.call(cgutils.get_or_insert_function(builder.module, kind, "usleep"), [some])  # type: ignore[no-untyped-call, unused-ignore]
+        if CORES:
+            word, wide = ir.IntType(32), ir.IntType(64)
+            mask = context.make_array(kinds.args[1])(context, builder, values[1])
+            kind = ir.FunctionType(word, [word, wide, mask.data.type])
+            system = cgutils.get_or_insert_function(builder.module, kind, "sched_setaffinity")  # type: ignore[no-untyped-call, unused-ignore]
+            size = builder.mul(mask.nitems, mask.itemsize)
+            builder.call(system, [context.cast(builder, values[0], kinds.args[0], types.int32), size, mask.data])
         return context.get_dummy_value()
 
-    return types.void(microseconds), generate
+    return types.void(thread, cores), generate
 
 
 seen: Callable[..., Any] = intrinsic(_seen_of)
@@ -93,5 +121,13 @@ swapped: Callable[..., Any] = intrinsic(_swapped_of)
 """``swapped(numbers, index, known, value)``: sets it where it still is what was known; whether it was."""
 pause: Callable[..., Any] = intrinsic(_pause_of)
 """``pause()``: tells the processor that this thread only waits."""
-nap: Callable[..., Any] = intrinsic(_nap_of)
-"""``nap(microseconds)``: the thread sleeps so long, or a little longer; POSIX ``usleep``."""
+awaited: Callable[..., Any] = intrinsic(_bell_of("read"))
+"""``awaited(descriptor)``: sleeps until there are eight bytes in a pipe, and takes them; POSIX."""
+rung: Callable[..., Any] = intrinsic(_bell_of("write"))
+"""``rung(descriptor)``: puts eight bytes there, a 1."""
+RING: Final = (1).to_bytes(8, sys.byteorder)
+"""What ``rung`` writes."""
+core: Callable[..., Any] = intrinsic(_core_of)
+"""``core()``: the number of the core that the thread runs on; -1 where the system does not say."""
+confined: Callable[..., Any] = intrinsic(_confined_of)
+"""``confined(thread, cores)``: a thread runs on these cores only, a bit each in an int64 array; Linux."""

@@ -18,20 +18,21 @@ from typing import Any
 
 import numpy as np
 
-from .atomics import added, nap, pause, put, seen, swapped
+from .atomics import added, awaited, confined, core, pause, put, rung, seen, swapped
 from .common import FMA, NIL, UNITS, WIDTH, begin, compiled, inner, place, product
 from .lstm import headed, lstm_cell, taken
 
-_LEFT, _DONE, _END = np.int64(0), np.int64(8), np.int64(16)
-"""Places of ``shared``, a cache line each: the word, how many panels the helper has finished, whether it is to end."""
-PLACES = 24
+_LEFT, _DONE, _END, _ASLEEP, _BARRED = np.int64(0), np.int64(8), np.int64(16), np.int64(24), np.int64(32)
+"""Places of ``shared``, a cache line each: the word, how many panels the helper has finished, whether it is to end,
+whether it waits for the bell, and the core that it is kept from, plus one."""
+PLACES = 40
+CORES = 1024
+"""So many are told apart."""
 _LAST, _AHEAD, _BEHIND, _OPEN = np.int64(12), np.int64(24), np.int64(36), np.int64(48)
 """Where in the word what begins; ``first`` at 0."""
 _MASK = np.int64(0xFFF)
 _PATIENCE = np.int64(5_000)
-"""So often the helper looks for work, some 0.2 ms, before it naps."""
-_NAP, _DOUBLED, _NAPS = np.int64(64), np.int64(4), np.int64(10_000)
-"""Microseconds of the first nap; how often the next is twice as long; after how many, some ten seconds, it rests."""
+"""So often the helper looks for work, some 0.2 ms, before it sleeps."""
 _ZERO = np.float32(0)
 
 
@@ -104,21 +105,23 @@ def _help(shared: Any, word: Any, panels: Any, bias: Any, ahead: Any, now: Any, 
 
 
 @compiled(nogil=True)
-def helped(shared: Any, panels: Any, bias: Any, ahead: Any, now: Any, sums: Any, hidden: Any, cell: Any) -> Any:
-    """Takes panels whenever some are left; False when it is to end, True when there was none for a while."""
-    idle, naps = NIL, NIL
-    while naps < _NAPS:
-        if seen(shared, _END):
-            return False
+def helped(shared: Any, bell: Any, panels: Any, bias: Any, ahead: Any, now: Any, sums: Any, hidden: Any,
+           cell: Any) -> None:  # fmt: skip
+    """Takes panels whenever some are left, until it is to end; ``bell`` is the end of a pipe that it sleeps at."""
+    idle = NIL
+    while not seen(shared, _END):
         if _help(shared, seen(shared, _LEFT), panels, bias, ahead, now, sums, hidden, cell):
-            idle, naps = NIL, NIL
+            idle = NIL
         elif idle < _PATIENCE:
             idle += 1
             pause()
         else:
-            nap(_NAP << (naps if naps < _DOUBLED else _DOUBLED))
-            naps += 1
-    return True
+            idle = NIL
+            added(shared, _ASLEEP, 1)
+            word = seen(shared, _LEFT)
+            if not (seen(shared, _END) or _first(word) < _last(word)):
+                awaited(bell)
+            put(shared, _ASLEEP, 0)
 
 
 @inner()
@@ -139,12 +142,27 @@ def _publish(shared: Any, panels: Any, scales: Any, hidden: Any, ahead: Any, was
     put(shared, _LEFT, _fresh(np.int64(hidden.shape[1] // UNITS)) | (opened << _OPEN))
 
 
+@inner()
+def _wake(shared: Any, bell: Any, thread: Any, cores: Any) -> None:
+    """Left to itself Linux may wake the helper on this very core, and let the two share it for milliseconds."""
+    own = core()
+    if 0 <= own < CORES and shared[_BARRED] != own + 1:
+        bit = (NIL + 1) << (own & 63)
+        cores[own >> 6] &= ~bit
+        confined(thread, cores)
+        cores[own >> 6] |= bit
+        shared[_BARRED] = own + 1
+    rung(bell)
+
+
 @compiled(fastmath=FMA)
-def led(shared: Any, panels: Any, scales: Any, token: Any, ahead: Any, now: Any, sums: Any, was: Any, voices: Any,
-        bias: Any, start_hidden: Any, start_cell: Any, given: Any, hidden: Any, cell: Any,
-        head: Any) -> None:  # fmt: skip
+def led(shared: Any, bell: Any, thread: Any, cores: Any, panels: Any, scales: Any, token: Any, ahead: Any, now: Any,
+        sums: Any, was: Any, voices: Any, bias: Any, start_hidden: Any, start_cell: Any, given: Any, hidden: Any,
+        cell: Any, head: Any) -> None:  # fmt: skip
     """``lstm.update`` for one voice, with whoever runs ``helped`` on the same arrays.
 
+    The helper: bell is where to ring for it, thread its number for the system, cores (CORES / 64,) a bit for each core
+    that it may use.
     Shared: ahead (1, 32 P) and now (1, K - 32 P), h and the step's input as ``taken``; sums (P, 128); was (32 P,), the
     h of ``ahead``, which only the leader knows.
     """
@@ -189,6 +207,8 @@ def led(shared: Any, panels: Any, scales: Any, token: Any, ahead: Any, now: Any,
             head[0, place(first + k)] = _ZERO
         product(panels[p, :units], ahead, NIL, NIL, head, NIL, first)
         headed(head[:, first:], NIL, scales[2], bias[0], p * WIDTH, head[0], first)
+    if seen(shared, _ASLEEP) and swapped(shared, _ASLEEP, one, NIL):
+        _wake(shared, bell, thread, cores)
 
 
 def clear(shared: Any) -> None:
