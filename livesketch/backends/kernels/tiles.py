@@ -42,6 +42,8 @@ _FUSED: Final = ("contract",)
 """a * b + c may become one operation, as in the other kernels; nothing may be reordered."""
 
 
+_MULTIPLIES: Final = LANES == 16 and bool(_FEATURES.get("avx512bw"))
+"""Whether it multiplies pairs of int16 in registers of ours."""
 BF16: Final = bool(_FEATURES.get("avx512bf16"))
 """Whether this processor multiplies bfloat16."""
 
@@ -165,13 +167,40 @@ class _Tile:
 
 
 class _Integers(_Tile):
-    """Weights int16."""
+    """Weights int16: of each word first the lower half, a, then the whole, b and a little of a."""
 
-    def _rows(self, k: Any, vectors: int) -> list[list[Any]]:
+    def _turn(self, k: Any, sums: list[Any], voices: int, vectors: int) -> list[Any]:
         builder = self._builder
         both = [self._read(k, j, _WORDS) for j in range(vectors)]  # the word of column j is as far in as its float were
-        first = [builder.sitofp(builder.shl(words, _words(16)), _VECTOR) for words in both]
-        return [first, [builder.sitofp(words, _VECTOR) for words in both]]
+        if voices == 1 and _MULTIPLIES:
+            sums = self._halves(k, both, sums)
+        else:
+            lower = [builder.sitofp(builder.shl(words, _words(16)), _VECTOR) for words in both]
+            sums = self._added(k, lower, sums, voices)
+        return self._added(builder.add(k, _number(1)), [builder.sitofp(one, _VECTOR) for one in both], sums, voices)
+
+    def _halves(self, k: Any, both: list[Any], sums: list[Any]) -> list[Any]:
+        """The lower halves times the only voice's input.
+
+        What shifts and what converts are the same parts of the processor, which one voice keeps busy. So every other
+        half is a times 1 plus b times 0, which another part computes; that is 65,536 times smaller, and its input is
+        made as much larger, which changes no digit.
+        """
+        builder, halves = self._builder, ir.VectorType(ir.IntType(16), 2 * LANES)
+        small = _splat(builder, self._input(0, k, 4, _F32), _VECTOR)
+        large = builder.fmul(small, ir.Constant(_VECTOR, [65536.0] * LANES))
+        kind = ir.FunctionType(_WORDS, [halves, halves])
+        name = "llvm.x86.avx512.pmaddw.d.512"
+        times = cgutils.get_or_insert_function(builder.module, kind, name)  # type: ignore[no-untyped-call, unused-ignore]
+        one = builder.bitcast(_words(1), halves)
+        out = []
+        for j, (words, value) in enumerate(zip(both, sums, strict=True)):
+            odd = j % 2
+            pair = [builder.bitcast(words, halves), one]
+            lower = builder.call(times, pair) if odd else builder.shl(words, _words(16))
+            product = builder.fmul(builder.sitofp(lower, _VECTOR), large if odd else small, flags=_FUSED)
+            out.append(builder.fadd(product, value, flags=_FUSED))
+        return out
 
 
 class _BFloat(ir.types._BaseFloatType):  # type: ignore[misc, unused-ignore] # noqa: SLF001 - llvmlite has no bfloat
