@@ -3,6 +3,7 @@
 import gc
 import multiprocessing
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -155,7 +156,7 @@ def test_it_rests_comes_again_and_ends():
     steps(one, 10)
     assert steps(two, 100).tobytes() == steps(one, 100).tobytes()
     assert helpers()
-    open_ends = [two._helper.bell, two._helper._hears]
+    open_ends = two._helper.ends
     del two
     gc.collect()
     until = time.monotonic() + 20
@@ -172,7 +173,7 @@ def test_it_sleeps_and_wakes_on_another_core_than_the_one_that_leads():
     _, two = pair(hidden=40)
     steps(two, 10)
     until = time.monotonic() + 20
-    (helper,) = (thread for thread in helpers() if thread.native_id == two._helper.told[2])
+    (helper,) = (thread for thread in helpers() if thread is two._helper._thread)
     while not os.sched_getaffinity(helper.native_id) < os.sched_getaffinity(0):
         assert time.monotonic() < until
         time.sleep(0.01)
@@ -200,7 +201,10 @@ def test_too_deep_in_calls_nothing_is_done_or_all(name):
 
 
 def _drawn(batch, pipe):
-    pipe.send(steps(batch, 50).tobytes())
+    drawn = steps(batch, 50).tobytes()
+    ends = batch._helper.ends
+    batch._helper.end()  # as where it is dropped: nothing is written to what may be another's file by now
+    pipe.send((drawn, ends))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no fork there")
@@ -215,7 +219,9 @@ def test_a_fork_draws_on(pause):
     time.sleep(pause)
     child.start()
     assert here.poll(60)
-    assert here.recv() == steps(one, 50).tobytes() == steps(two, 50).tobytes()
+    drawn, ends = here.recv()
+    assert drawn == steps(one, 50).tobytes() == steps(two, 50).tobytes()
+    assert ends == ()
     child.join(30)
     assert child.exitcode == 0
 
@@ -227,6 +233,32 @@ def test_what_the_helper_had_taken_in_a_fork_is_done_by_the_other(monkeypatch):
     two._led[0][0] = panels - 1 << 12 | panels << 24 | panels << 36  # it sums the last panel, and never will have
     cpu_two._forked()
     assert steps(two, 100).tobytes() == steps(one, 100).tobytes()
+
+
+def test_dropped_before_its_first_step_or_not_started_it_ends(monkeypatch):
+    checkpoint, before = small_checkpoint(), set(helpers())
+    pair()
+    batches = [cpu_two.TwoBatch(checkpoint) for _ in range(20)]
+    ends = [descriptor for batch in batches for descriptor in batch._helper.ends]
+    monkeypatch.setattr(cpu_two, "_cores", lambda: (_ for _ in ()).throw(PermissionError("not here")))
+    with pytest.raises(ls.BackendUnavailableError, match=r"no second thread.*not here"):
+        backends.load("cpu-two").open(checkpoint, 1)
+    del batches
+    gc.collect()
+    until = time.monotonic() + 20
+    while set(helpers()) - before:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    assert len(ends) == 40
+
+
+@pytest.mark.slow
+def test_compiled_for_another_processor_it_draws():
+    """LLVM ends the process where that one lacks an instruction that a kernel asks for by name."""
+    code = "import livesketch as ls; print(next(ls.sketch('cat', backend='cpu', seed=1)).step)"
+    environment = {**os.environ, "NUMBA_CPU_NAME": "generic"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "0"), done.stderr
 
 
 def test_what_it_is_not_for_is_refused():

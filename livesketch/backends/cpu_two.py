@@ -10,6 +10,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 import numpy as np
@@ -27,53 +28,72 @@ _ONLY: Final = "expected one voice of a model that draws, with lstm cells; try t
 
 
 class Helper:
-    """The second thread. Nobody waits for it but for panels that it has taken, and Python has no part in its work."""
+    """The second thread. Nobody waits for it but for panels that it has taken, and Python has no part in its work.
+
+    Whoever ends it may be the collector of garbage, in any thread and at any moment, so nothing here waits for a lock
+    that Python code holds.
+    """
 
     def __init__(self, *arguments: Any) -> None:
         self.shared = common.aligned(np.zeros(lstm_two.PLACES, np.int64))
-        self._hears, self.bell = os.pipe()
+        self.ends: tuple[int, ...] = ()
+        """Of its pipe, where it listens and where to ring."""
         self._arguments = arguments
-        self._compiled, self._rung = threading.Event(), threading.Event()
-        thread = threading.Thread(target=self._work, name="cpu-two", daemon=True)
-        try:
-            thread.start()
-        except BaseException:
-            self._close()
-            raise
-        self.told = self.shared, self.bell, thread.native_id, _cores()
-        """What the leader's kernel takes of it."""
+        self._compiled, self._rung = threading.Lock(), threading.Lock()
+        self._compiled.acquire()
+        self._rung.acquire()
+        self._thread = threading.Thread(target=self._work, name="cpu-two", daemon=True)
+
+    def start(self) -> tuple[Any, ...]:
+        """Gives what the leader's kernel takes of it."""
+        cores = _cores()
+        self.ends = os.pipe()
+        self._thread.start()
         _HELPERS.add(self)
+        return self.shared, self.ends[1], self._thread.native_id, cores
 
     def begin(self) -> None:
         """From when its kernel is compiled."""
-        self._compiled.set()
+        _freed(self._compiled)
 
     def end(self) -> None:
         """Lets the thread end, soon."""
         lstm_two.end(self.shared)
-        self._compiled.set()
-        os.write(self.bell, RING)
-        self._rung.set()
+        _freed(self._compiled)
+        if self._thread.ident is None:
+            self._close()
+        elif self.ends:
+            os.write(self.ends[1], RING)
+        _freed(self._rung)
 
     def lost(self) -> None:
         """In a fork there is no such thread; what it had taken is not taken."""
         lstm_two.clear(self.shared)
+        self._close()
 
     def warm_up(self) -> None:
         """Compiles its kernel."""
         ended = np.zeros_like(self.shared)
         lstm_two.end(ended)
-        lstm_two.helped(ended, self._hears, *self._arguments)
+        lstm_two.helped(ended, self.ends[0], *self._arguments)
 
     def _work(self) -> None:
-        self._compiled.wait()
-        lstm_two.helped(self.shared, self._hears, *self._arguments)
-        self._rung.wait()
+        self._compiled.acquire()
+        if not lstm_two.ended(self.shared):
+            lstm_two.helped(self.shared, self.ends[0], *self._arguments)
+        self._rung.acquire()
         self._close()
 
     def _close(self) -> None:
-        os.close(self._hears)
-        os.close(self.bell)
+        ends, self.ends = self.ends, ()
+        for descriptor in ends:
+            os.close(descriptor)
+
+
+def _freed(lock: threading.Lock) -> None:
+    """Also where it is free."""
+    with suppress(RuntimeError):
+        lock.release()
 
 
 def _cores() -> NDArray[np.int64]:
@@ -99,8 +119,9 @@ class TwoBatch(CpuBatch):
         sums = common.aligned(np.zeros((units // common.UNITS, common.WIDTH), np.float32))
         self._helper = Helper(panels, bias, ahead, now, sums, hidden, cell)
         weakref.finalize(self, self._helper.end)
+        told = self._helper.start()
         mine = ahead, now, sums, np.zeros_like(hidden[0]), voices, bias, *start, given, hidden, cell, head
-        self._led = *self._helper.told, panels, scales, token, *mine
+        self._led = *told, panels, scales, token, *mine
 
     def warm_up(self) -> None:
         """``CpuBatch.warm_up``; the helper's kernel as well."""

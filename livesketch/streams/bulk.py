@@ -285,7 +285,7 @@ def bulk(
         convention: what temperature means: ``js``, ``paper`` or ``magenta``.
         label: another label, or mix of labels, than the model's name says; as ``SketchStream.label``.
         z: the latent of all drawings, (z_size,); None: the model's own way, as ``SketchStream.z``.
-        backend: ``auto``, ``cpu`` or ``reference``; a named one is used or refused.
+        backend: ``auto``, ``cpu``, ``reference`` or ``cuda``; a named one is used or refused.
         voices: how many drawings are made at a time; None chooses.
 
     Raises:

@@ -217,7 +217,8 @@ def sketch(
         seed: 0 … 2^64 - 1; None takes a fresh one, readable as ``.seed``.
         temperature: 0 (greedy) and up.
         convention: what temperature means: ``js``, ``paper`` or ``magenta``.
-        backend: ``auto``, ``cpu`` or ``reference``; a named one is used or refused.
+        backend: ``auto``, ``cpu``, ``cpu-two`` (with a second thread that works ahead), ``reference`` or ``cuda``; a
+            named one is used or refused.
         precision: ``exact``, or ``fast``: products in bfloat16, twice as fast on processors that have it, and other
             drawings, not even the same from one number of voices to another.
         voice: the voice's number in the random counter: same seed, other voice, other drawing.

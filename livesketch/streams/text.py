@@ -280,7 +280,7 @@ def text(
         top_k: only so many of the likeliest tokens; 0 for all.
         top_p: only the fewest of the likeliest that hold this share; 1 for all.
         min_p: only tokens with at least this share of the likeliest one's probability; 0 for all.
-        backend: ``auto``, ``cpu`` or ``reference``; a named one is used or refused.
+        backend: ``auto``, ``cpu``, ``reference`` or ``cuda``; a named one is used or refused.
         voice: the voice's number in the random counter: same seed, other voice, other text.
 
     Raises:

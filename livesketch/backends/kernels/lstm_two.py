@@ -32,7 +32,7 @@ _LAST, _AHEAD, _BEHIND, _OPEN = np.int64(12), np.int64(24), np.int64(36), np.int
 """Where in the word what begins; ``first`` at 0."""
 _MASK = np.int64(0xFFF)
 _PATIENCE = np.int64(5_000)
-"""So often the helper looks for work, some 0.2 ms, before it sleeps."""
+"""So often the helper looks for work, some 0.2 ms where a pause takes 40 ns, before it sleeps."""
 _ZERO = np.float32(0)
 
 
@@ -219,3 +219,8 @@ def clear(shared: Any) -> None:
 def end(shared: Any) -> None:
     """Has ``helped`` end."""
     shared[_END] = 1
+
+
+def ended(shared: Any) -> bool:
+    """Whether it is to."""
+    return bool(shared[_END])

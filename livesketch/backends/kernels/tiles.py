@@ -22,7 +22,7 @@ from typing import Any, Final
 
 import numpy as np
 from llvmlite import binding, ir
-from numba import types
+from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
@@ -42,9 +42,11 @@ _FUSED: Final = ("contract",)
 """a * b + c may become one operation, as in the other kernels; nothing may be reordered."""
 
 
-_MULTIPLIES: Final = LANES == 16 and bool(_FEATURES.get("avx512bw"))
+_HOST: Final = not any(getattr(config, name, None) for name in ("CPU_NAME", "CPU_FEATURES"))
+"""Whether numba compiles for this very processor; for another, LLVM ends the process at an instruction it lacks."""
+_MULTIPLIES: Final = _HOST and LANES == 16 and bool(_FEATURES.get("avx512bw"))
 """Whether it multiplies pairs of int16 in registers of ours."""
-BF16: Final = bool(_FEATURES.get("avx512bf16"))
+BF16: Final = _HOST and bool(_FEATURES.get("avx512bf16"))
 """Whether this processor multiplies bfloat16."""
 
 
