@@ -228,6 +228,19 @@ as_input: Any = intrinsic(_as_input_of)
 """``as_input(value, out)``: a float32 the way an array of inputs keeps it, ``bf16`` where that is of uint16."""
 
 
+def _share_of(_: Any, weights: Any) -> Any:
+    part = SHARE if weights.dtype == types.int16 else _f(0)
+
+    def generate(context: Any, *_: Any) -> Any:
+        return context.get_constant(types.float32, float(part))
+
+    return types.float32(weights), generate
+
+
+share: Any = intrinsic(_share_of)
+"""``share(weights)``: what of the second input of a pair is taken from the first."""
+
+
 def _fetch_of(_: Any, values: Any, row: Any, column: Any, count: Any) -> Any:
     def generate(context: Any, builder: Any, kinds: Any, given: Any) -> Any:
         array = context.make_array(kinds.args[0])(context, builder, given[0])

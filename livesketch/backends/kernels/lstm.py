@@ -3,14 +3,11 @@
 from typing import Any
 
 import numpy as np
-from numba import types
-from numba.extending import overload
 
 from .common import (
     BLOCK,
     FMA,
     NIL,
-    SHARE,
     TILE,
     UNITS,
     WIDTH,
@@ -22,6 +19,7 @@ from .common import (
     place,
     product,
     products,
+    share,
     tanh,
 )
 
@@ -44,30 +42,14 @@ def lstm_cell(sums: Any, i: Any, cell: Any, hidden: Any, row: Any, first: Any) -
         hidden[row, place(first + u)] = show * tanh(c)
 
 
+@inner(fastmath=False)  # so that it gives the same numbers in whatever kernel
 def taken(values: Any, scale: Any, panels: Any, inputs: Any, at: Any) -> None:
     """inputs[at:], at even, become values times scale the way ``product`` takes them with such weights."""
-    raise NotImplementedError
-
-
-@overload(taken, inline="always")
-def _taken_of(values: Any, scale: Any, panels: Any, inputs: Any, at: Any) -> Any:  # noqa: ARG001 - the same arguments
-    def alone(values: Any, scale: Any, panels: Any, inputs: Any, at: Any) -> None:  # noqa: ARG001 - likewise
-        for k in range(values.shape[0]):
-            inputs[place(at + k)] = as_input(values[k] * scale, inputs)
-
-    def in_pairs(values: Any, scale: Any, panels: Any, inputs: Any, at: Any) -> None:  # noqa: ARG001 - likewise
-        _paired(values, scale, inputs, at)
-
-    return in_pairs if panels.dtype == types.int16 else alone
-
-
-@inner(fastmath=False)  # so that it gives the same numbers in whatever kernel
-def _paired(values: Any, scale: Any, inputs: Any, at: Any) -> None:
     last = values.shape[0] - 1
     for k in range(last):
-        other = SHARE * np.float32(1 - (k & 1))
-        inputs[place(at + k)] = values[k] * scale - other * (values[place(k + 1)] * scale)
-    inputs[place(at + last)] = values[last] * scale
+        other = share(panels) * np.float32(1 - (k & 1))
+        inputs[place(at + k)] = as_input(values[k] * scale - other * (values[place(k + 1)] * scale), inputs)
+    inputs[place(at + last)] = as_input(values[last] * scale, inputs)
 
 
 @inner(fastmath=False)  # likewise
