@@ -16,8 +16,11 @@ from strikes import Strikes
 import livesketch as ls
 from livesketch import backends
 from livesketch.backends import cpu_two
+from livesketch.backends.crew import threads
 from livesketch.backends.kernels.common import UNITS
 from livesketch.backends.protocol import ACTION
+
+pytestmark = pytest.mark.skipif(threads() < 2, reason="one core has no use for a second thread")
 
 ASLEEP = 24
 """Where the helper says that it sleeps."""
