@@ -48,8 +48,8 @@ class Helper:
         """Gives what the leader's kernel takes of it."""
         cores = _cores()
         self.ends = os.pipe()
-        self._thread.start()
         _HELPERS.add(self)
+        self._thread.start()
         return self.shared, self.ends[1], self._thread.native_id, cores
 
     def begin(self) -> None:

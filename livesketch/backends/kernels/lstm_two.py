@@ -147,12 +147,44 @@ def _wake(shared: Any, bell: Any, thread: Any, cores: Any) -> None:
     """Left to itself Linux may wake the helper on this very core, and let the two share it for milliseconds."""
     own = core()
     if 0 <= own < CORES and shared[_BARRED] != own + 1:
-        bit = (NIL + 1) << (own & 63)
-        cores[own >> 6] &= ~bit
+        all_here = cores[own >> 6]
+        cores[own >> 6] = all_here & ~((NIL + 1) << (own & 63))
         confined(thread, cores)
-        cores[own >> 6] |= bit
+        cores[own >> 6] = all_here
         shared[_BARRED] = own + 1
     rung(bell)
+
+
+@inner()
+def _open(shared: Any, panels: Any, scales: Any, hidden: Any, ahead: Any, was: Any) -> None:
+    """The step begins: with what was summed ahead, or, where h is another by now, with nothing."""
+    if seen(shared, _LEFT) and _same(hidden[0].view(np.int32), was.view(np.int32)):
+        added(shared, _LEFT, NIL + 1 << _OPEN)
+        return
+    word = seen(shared, _LEFT)
+    while _first(word) < _last(word) or _last(word) < _ahead(word):
+        swapped(shared, _LEFT, word, word + _last(word) - _first(word))
+        word = seen(shared, _LEFT)
+    _publish(shared, panels, scales, hidden, ahead, was, NIL + 1)
+
+
+@inner()
+def _lead(shared: Any, panels: Any, bias: Any, ahead: Any, now: Any, sums: Any, hidden: Any, cell: Any) -> Any:
+    """Takes panels until none is left; how many it has finished."""
+    own = NIL
+    while True:
+        word = seen(shared, _LEFT)
+        if _first(word) < _last(word):
+            if swapped(shared, _LEFT, word, word + 1):
+                _sum(_first(word), panels, ahead, sums)
+                _finish(_first(word), panels, bias, now, sums, hidden, cell)
+                own += 1
+        elif _ahead(word) < _end(word):
+            if swapped(shared, _LEFT, word, word - (NIL + 1 << _BEHIND)):
+                _finish(_end(word) - 1, panels, bias, now, sums, hidden, cell)
+                own += 1
+        else:
+            return own
 
 
 @compiled(fastmath=FMA)
@@ -175,29 +207,8 @@ def led(shared: Any, bell: Any, thread: Any, cores: Any, panels: Any, scales: An
         for k in range(5):
             given[0, k] = token[k]
     taken(given[0], scales[0], panels, now[0], NIL)
-    one = NIL + 1
-    if seen(shared, _LEFT) and _same(hidden[0].view(np.int32), was.view(np.int32)):
-        added(shared, _LEFT, one << _OPEN)
-    else:
-        word = seen(shared, _LEFT)
-        while _first(word) < _last(word) or _last(word) < _ahead(word):
-            swapped(shared, _LEFT, word, word + _last(word) - _first(word))
-            word = seen(shared, _LEFT)
-        _publish(shared, panels, scales, hidden, ahead, was, one)
-    own = NIL
-    while True:
-        word = seen(shared, _LEFT)
-        if _first(word) < _last(word):
-            if swapped(shared, _LEFT, word, word + 1):
-                _sum(_first(word), panels, ahead, sums)
-                _finish(_first(word), panels, bias, now, sums, hidden, cell)
-                own += 1
-        elif _ahead(word) < _end(word):
-            if swapped(shared, _LEFT, word, word - (one << _BEHIND)):
-                _finish(_end(word) - 1, panels, bias, now, sums, hidden, cell)
-                own += 1
-        else:
-            break
+    _open(shared, panels, scales, hidden, ahead, was)
+    own = _lead(shared, panels, bias, ahead, now, sums, hidden, cell)
     while seen(shared, _DONE) < gates - own:
         pause()
     _publish(shared, panels, scales, hidden, ahead, was, NIL)
@@ -207,7 +218,7 @@ def led(shared: Any, bell: Any, thread: Any, cores: Any, panels: Any, scales: An
             head[0, place(first + k)] = _ZERO
         product(panels[p, :units], ahead, NIL, NIL, head, NIL, first)
         headed(head[:, first:], NIL, scales[2], bias[0], p * WIDTH, head[0], first)
-    if seen(shared, _ASLEEP) and swapped(shared, _ASLEEP, one, NIL):
+    if seen(shared, _ASLEEP) and swapped(shared, _ASLEEP, 1, 0):
         _wake(shared, bell, thread, cores)
 
 
